@@ -57,7 +57,11 @@ struct ns_route {
 	size_t n_hops;
 };
 
-struct ns_sysctl { char key[SYSCTL_KEY_MAX]; char value[SYSCTL_VALUE_MAX]; };	/* key: path below /proc/sys/net */
+struct ns_sysctl {
+	char key[SYSCTL_KEY_MAX];		/* path below /proc/sys/net */
+	char value[SYSCTL_VALUE_MAX];
+	bool of_link;				/* wanted: of one of the links, so written after they are made */
+};
 
 struct ns_state {
 	struct arena *arena;			/* holds the routes' hops; owned by the caller */
@@ -87,6 +91,7 @@ int ns_observe(const struct ns_state *want, struct ns_state *have);
 enum ns_op_kind {			/* in the order of application */
 	NS_CREATE, NS_LO_UP, NS_SYSCTL,
 	NS_LINK_ADD, NS_LINK_SET,		/* SET: mtu, up, master, mac, quiet; what differs */
+	NS_LINK_SYSCTL,				/* those with of_link */
 	NS_ADDR_ADD, NS_ADDR_REPLACE,		/* REPLACE: IPv6 with another prefix length: out and in, in one sendmsg */
 	NS_ROUTE_ADD, NS_ROUTE_REPLACE,
 	NS_ROUTE_DEL, NS_ADDR_DEL, NS_LINK_DEL, NS_DELETE,
