@@ -94,9 +94,11 @@ static int read_line(struct client *c)
 	size_t seen = 0;
 	char *end;
 
-	memmove(c->at, c->at + c->line, c->n - c->line);
-	c->n -= c->line;
-	c->line = 0;
+	if (c->line) {
+		memmove(c->at, c->at + c->line, c->n - c->line);
+		c->n -= c->line;
+		c->line = 0;
+	}
 	while (!(end = c->n > seen ? memchr(c->at + seen, '\n', c->n - seen) : NULL)) {
 		int error;
 

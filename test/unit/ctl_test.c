@@ -447,11 +447,10 @@ static void says_why_it_cannot_connect(void **state)
 static int run_l3ctl(const char *socket_path, const char *line, const char *input, struct text *ret_said)
 {
 	char self[PATH_MAX] = { 0 }, command[PATH_MAX * 2], piece[4096];
-	FILE *in = fopen("/dev/null", "r"), *out;
+	FILE *out;
 	size_t got;
 	int status;
 
-	fclose(in);
 	assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
 	*strrchr(self, '/') = 0;
 	snprintf(command, sizeof command, "printf '%s' | timeout 20 %s/../l3ctl -s %s %s 2>&1", input, self, socket_path, line);
