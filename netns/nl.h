@@ -20,6 +20,8 @@ struct nl { int fd; uint32_t seq; };
  * checking of dump requests, extended and capped acks. 0 or negative errno. */
 int nl_open(struct nl *nl, int protocol);
 void nl_close(struct nl *nl);		/* -1 is fine; sets it to -1 */
+/* Does a message with this port id (nlmsg_pid of a notification) come from a request of this process? */
+bool nl_is_ours(uint32_t port);
 
 /* One failed request of a batch: which (0…), and what the kernel said. */
 struct nl_error { size_t index; int error; char text[160]; };	/* error: negative errno; text: extended ack or "" */
@@ -31,7 +33,8 @@ struct nl_batch { char *at; size_t n, room; size_t count; struct nlmsghdr *open;
 
 /* Begins a request and gives its header with `extra` zeroed bytes behind it (the family's fixed header) reserved; attributes
  * go in by mnl_attr_put* until the next nl_begin, nl_end or send. NL_REQUEST_MAX bytes of room are guaranteed. The pointer
- * is valid until the next nl_begin. */
+ * is valid until the next nl_begin. An attribute, also a nest, holds less than 64 KiB (its length has 16 bits): who puts a
+ * list into a nest goes on in a new request in time. */
 struct nlmsghdr *nl_begin(struct nl_batch *b, uint16_t type, uint16_t flags, const void *extra, size_t extra_n);
 /* Ends the open request (its length is final then). nl_send does it too. */
 void nl_end(struct nl_batch *b);
@@ -44,14 +47,16 @@ int nl_send(struct nl *nl, struct nl_batch *b, void (*each)(const struct nl_erro
 
 /* Sends b as one nf_tables batch: BEGIN (with the generation that the caller saw, unless 0) and END are added here. All or
  * nothing: 0, or the first request's error; -ERESTART: the generation has moved, observe again. `each` as above, index
- * counting the caller's requests. */
+ * counting the caller's requests; an error of the batch as a whole is only returned. The commit counts as one more write.
+ * Batches of many megabytes are fine. Empties b. */
 int nl_send_nft(struct nl *nl, struct nl_batch *b, uint32_t generation, void (*each)(const struct nl_error *e, void *ctx),
 		void *ctx);
 
-/* Asks by `b`, which holds one request with NLM_F_DUMP, or without it for a single object, and calls `got` for every
- * message of the answer. If the kernel says that the dump was torn (NLM_F_DUMP_INTR), `restart` is called and it is asked
- * again, at most 5 times (-EAGAIN then). Returns 0, the error, or what `got` returned if negative (the rest is drained).
- * Does not count as a write. */
+/* Asks by `b`, which holds one request with NLM_F_DUMP, or any number without it, each for a single object, and calls `got`
+ * for every message of the answer. An object that is not there (-ENODEV, -ENOENT) does not keep the others from coming. If
+ * the kernel says that the dump was torn (NLM_F_DUMP_INTR), `restart` is called and it is asked again, at most 5 times
+ * (-EAGAIN then). Returns 0, the first error, or what `got` returned if negative (the rest is drained). Empties b. Does
+ * not count as a write. */
 int nl_ask(struct nl *nl, struct nl_batch *b, int (*got)(const struct nlmsghdr *h, void *ctx),
 	   void (*restart)(void *ctx), void *ctx);
 
