@@ -248,9 +248,10 @@ static int run(const struct args *a)
 	return status;
 }
 
-static int usage(const struct text *why)
+static int usage(struct text *why)
 {
 	refuse("%s", text_str(why));
+	text_free(why);
 	return EXIT_USAGE;
 }
 
