@@ -25,13 +25,15 @@ int ns_delete(const char *name);
 bool ns_exists(const char *name);
 /* A number that stays the same for as long as this very namespace lives (its inode), 0 if there is none. */
 unsigned long ns_inode(const char *name);
-/* Calls `got` for each name in NS_DIR that starts with prefix. A missing directory is an empty one. */
+/* Calls `got` for each name in NS_DIR that starts with prefix, half-made ones too. A missing directory is an empty one. */
 int ns_list(const char *prefix, void (*got)(const char *name, void *ctx), void *ctx);
 /* The id by which the kernel names that namespace (an open fd) in messages to root, given now if it had none; ≥ 0 or
- * negative errno. O(namespaces) in the kernel. */
+ * negative errno. O(namespaces) in the kernel. The calling thread must be in root. */
 int ns_id(int ns_fd);
 /* An fd of the root namespace, borrowed. */
 int ns_root_fd(void);
+/* How often the thread has moved between namespaces: a cheap way to see that it is in another one than last time. */
+unsigned long ns_moves(void);
 
 /* net.* sysctls of the namespace that the thread is in. key is the path below /proc/sys/net ("ipv4/ip_forward"). Goes
  * through a private procfs mount that is renewed every now and then: in one mount all namespaces' equally named entries
