@@ -50,4 +50,7 @@ int conf_load(const char *path, struct problems *problems, struct conf **ret);
 /* The same from memory (`name` stands for the path in messages): what the fuzzers and units drive. */
 int conf_parse(const char *name, const char *text, size_t n, struct problems *problems, struct conf **ret);
 void conf_free(struct conf *c);
+/* The settings in effect, as a file that would give them. */
+struct text;
+void conf_print(const struct conf *c, struct text *out);
 const struct network *conf_network(const struct conf *c, const char *name);

@@ -16,9 +16,9 @@ struct plan {
 	struct nat nat;
 };
 
-/* The plan for r. An administratively disabled router, and r NULL with only its id, give a plan with nothing wanted.
- * Never fails: what cannot be done shows as an error of the operation. Free with plan_free. */
-void plan_build(const struct uuid *id, const struct router *r, const struct conf *conf, struct plan *ret);
+/* The plan for r in `namespace`. An administratively disabled router, and r NULL, give a plan with nothing wanted.
+ * Never fails: what cannot be done shows as an error of the operation. Borrows r and conf for its life; plan_free. */
+void plan_build(const char *namespace, const struct router *r, const struct conf *conf, struct plan *ret);
 void plan_free(struct plan *p);
 void plan_print(const struct plan *p, const struct conf *conf, struct text *out);
 /* "qrouter-<uuid>" */
