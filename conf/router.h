@@ -21,7 +21,12 @@ enum {
 	ROUTER_MAX_ROUTES = 4096,
 	ROUTER_MAX_NEXTHOPS = 64,		/* per destination */
 	ROUTER_MAX_INSTANCES = 65536,
-	ROUTER_MAX_NAME = 255,
+	ROUTER_MAX_NAMESERVERS = 16,		/* per port */
+	ROUTER_MAX_EXTRA_SUBNETS = 256,
+	ROUTER_MAX_NAME = 255,			/* bytes; of every text but the next two */
+	ROUTER_MAX_USER_DATA = 65535,		/* as Nova's */
+	ROUTER_MAX_PUBLIC_KEY = 16384,
+	ROUTER_MAX_PUBLIC_KEYS = 64,		/* per instance */
 	ROUTER_ARENA_CEILING = 64 << 20,	/* bytes */
 };
 
