@@ -29,9 +29,10 @@ def test_probe_counts_each_lost_packet(lab):
     two = lab.host("two", "br-ex", "192.0.2.2/24", "2001:db8::2/64")
     assert one.ping("192.0.2.2") and one.ping("2001:db8::2")
     # Drops exactly the sequence numbers 5, 6 and 9 of both families.
-    two.run("nft", "-f", "-", text="""table inet t { chain c { type filter hook input priority 0;
-        icmp type echo-request icmp sequence { 5, 6, 9 } drop; icmpv6 type echo-request icmpv6 sequence 5 drop
-        } }""")
+    two.run("nft", "add table inet t")
+    two.run("nft", "add chain inet t c { type filter hook input priority 0; }")
+    two.run("nft", "add rule inet t c icmp type echo-request icmp sequence { 5, 6, 9 } drop")
+    two.run("nft", "add rule inet t c icmpv6 type echo-request icmpv6 sequence 5 drop")
     four, six = one.probe("192.0.2.2"), one.probe("2001:db8::2")
     until(lambda: four.sent > 30 and six.sent > 30)
     assert four.lost() == [5, 6, 9]
