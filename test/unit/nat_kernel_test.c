@@ -236,7 +236,7 @@ static const char *const damages[] = {
 	" add chain inet l3agent output { type nat hook output priority -99; };"
 	" add rule inet l3agent output dnat ip to ip daddr map @floating",
 	"flush chain inet l3agent output; delete chain inet l3agent output;"
-	" add chain inet l3agent output { type nat hook input priority -100; };"
+	" add chain inet l3agent output { type nat hook prerouting priority -100; };"
 	" add rule inet l3agent output dnat ip to ip daddr map @floating",
 	"flush chain inet l3agent output; delete chain inet l3agent output; add chain inet l3agent output;"
 	" add rule inet l3agent output drop",
@@ -537,9 +537,8 @@ static const char *const flows[] = {
 	" --reply-port-src 80 --reply-port-dst 1 --state ESTABLISHED -u ASSURED -t 100",
 	"-p udp -s 10.0.0.6 -d 198.51.100.1 --sport 2 --dport 53 -r 198.51.100.1 -q 203.0.113.21"
 	" --reply-port-src 53 --reply-port-dst 2 -t 100",
-	"-p icmp -s 198.51.100.1 -d 203.0.113.21 --icmp-type 8 --icmp-code 0 --icmp-id 5 -r 203.0.113.21 -q 198.51.100.1"
-	" -t 100",
-	"-f ipv6 -p tcp -s 2001:db8::2 -d 2001:db8::1 --sport 3 --dport 80 --state ESTABLISHED -t 100",
+	"-p icmp -s 198.51.100.1 -d 203.0.113.21 --icmp-type 8 --icmp-code 0 --icmp-id 5 -t 100",
+	"-p tcp -s 2001:db8::2 -d 2001:db8::1 --sport 3 --dport 80 --state ESTABLISHED -t 100",
 	/* a forwarded port that leaves: 1 */
 	"-p udp -s 198.51.100.1 -d 203.0.113.30 --sport 4 --dport 53 -r 10.0.0.7 -q 198.51.100.1"
 	" --reply-port-src 5353 --reply-port-dst 4 -t 100",
@@ -555,7 +554,7 @@ static const char *const bystanders[] = {
 	"-p udp -s 203.0.113.21 -d 198.51.100.9 --sport 1 --dport 1 -r 198.51.100.9 -q 198.51.100.8"
 	" --reply-port-src 1 --reply-port-dst 1 -t 100",
 	"-p tcp -s 10.0.0.9 -d 10.0.0.6 --sport 1 --dport 80 --state ESTABLISHED -t 100",
-	"-f ipv6 -p tcp -s 2001:db8::1 -d 2001:db8::2 --sport 1 --dport 80 -r 2001:db8::2 -q 2001:db8::3"
+	"-p tcp -s 2001:db8::1 -d 2001:db8::2 --sport 1 --dport 80 -r 2001:db8::2 -q 2001:db8::3"
 	" --reply-port-src 80 --reply-port-dst 1 --state ESTABLISHED -t 100",
 };
 
