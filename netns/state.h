@@ -35,6 +35,7 @@ struct ns_link {
 	/* observed */
 	uint32_t ifindex, peer_ifindex;		/* 0: none */
 	uint32_t peer_master;			/* ifindex in root of the bridge, 0: none */
+	bool peer_bridged;			/* peer_master is one of the bridges that want lists */
 	uint32_t peer_mtu;
 	bool peer_ipv6_quiet;			/* the root side makes no link-local address (addr_gen_mode none) */
 };
@@ -53,7 +54,7 @@ struct ns_hop { struct ip via; char dev[IFNAMSIZ]; bool onlink; };	/* via family
 struct ns_route {
 	struct prefix dest;			/* key: dest, metric */
 	uint32_t metric;			/* IPv6: 1024 unless said otherwise; IPv4: 0 */
-	const struct ns_hop *hops;		/* sorted; one: plain, more: multipath, weight 1. In the state's arena */
+	const struct ns_hop *hops;		/* a set; one: plain, more: multipath, weight 1. In the state's arena */
 	size_t n_hops;
 };
 
@@ -78,6 +79,14 @@ struct ns_state {
 void ns_state_free(struct ns_state *s);		/* the arrays, not the arena */
 /* Sorts the arrays by their keys: to be called once when a wanted state is complete. */
 void ns_state_sort(struct ns_state *s);
+int ns_link_compare(const void *a, const void *b);
+int ns_addr_compare(const void *a, const void *b);
+int ns_route_compare(const void *a, const void *b);
+/* The item of that name in a sorted state, or NULL; for an address: the first one with that ip, whatever its length. */
+const struct ns_link *ns_find_link(const struct ns_state *s, const char *name);
+const struct ns_addr *ns_find_addr(const struct ns_state *s, const char *dev, const struct ip *ip);
+/* Does a link of this name belong to `want`: listed, or with one of its prefixes? */
+bool ns_owns_link(const struct ns_state *want, const char *name);
 /* The state as text, a line an object, for goldens and `l3ctl show`. */
 void ns_state_print(const struct ns_state *s, struct text *out);
 
@@ -88,13 +97,15 @@ void ns_state_print(const struct ns_state *s, struct text *out);
  * 0 (also for an absent namespace: exists = false) or negative errno. */
 int ns_observe(const struct ns_state *want, struct ns_state *have);
 
-enum ns_op_kind {			/* in the order of application */
+enum ns_op_kind {			/* in the order of application; but see NS_LINK_DEL */
 	NS_CREATE, NS_LO_UP, NS_SYSCTL,
 	NS_LINK_ADD, NS_LINK_SET,		/* SET: mtu, up, master, mac, quiet; what differs */
 	NS_LINK_SYSCTL,				/* those with of_link */
 	NS_ADDR_ADD, NS_ADDR_REPLACE,		/* REPLACE: IPv6 with another prefix length: out and in, in one sendmsg */
 	NS_ROUTE_ADD, NS_ROUTE_REPLACE,
-	NS_ROUTE_DEL, NS_ADDR_DEL, NS_LINK_DEL, NS_DELETE,
+	NS_ROUTE_DEL, NS_ADDR_DEL,
+	NS_LINK_DEL,				/* before NS_LINK_ADD if it holds an address that is wanted on another link */
+	NS_DELETE,
 };
 
 struct ns_op {
@@ -106,7 +117,7 @@ struct ns_op {
 		struct { struct ns_sysctl want; char have[SYSCTL_VALUE_MAX]; } sysctl;
 	};
 	int error;				/* after ns_apply: 0 or negative errno */
-	char error_text[200];			/* what failed and the kernel's extended ack, for a log line; "" if none */
+	char error_text[200];			/* why, with the kernel's extended ack, for a log line; "" if none */
 };
 
 struct ns_ops { VEC(struct ns_op) ops; char name[NS_NAME_MAX]; };
@@ -117,8 +128,8 @@ void ns_ops_free(struct ns_ops *o);
 /* As an operator reads it: "+ addr 203.0.113.20/32 dev qg-…", "- route …", "~ link qr-… mtu 1450 → 1400". One line. */
 void ns_op_print(const struct ns_op *op, struct text *out);
 
-/* Carries out ops[first…last] (kinds NS_CREATE…NS_SYSCTL is the part before the packet filter, the rest after it: the
- * caller calls this once per part). Batched per kind and side; requests are idempotent (EEXIST on add, ENOENT, ESRCH,
+/* Carries out ops[first] up to, but without, ops[last] (kinds NS_CREATE…NS_SYSCTL are the part before the packet filter, the
+ * rest comes after it: the caller calls this once per part). Batched per kind and side; requests are idempotent (EEXIST on add, ENOENT, ESRCH,
  * ENODEV on removal count as done); the first error is kept and returned, the rest is carried out all the same, each op
  * tells its own. Removal of a namespace takes its links away first. A bridge that is missing: -ENODEV and error_text
  * "bridge br-x does not exist"; all bridges full: -EXFULL "bridge br-x has no free port (1,023 at most)".
