@@ -11,6 +11,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum { OBSERVE_TRIES = 6, ERROR_TEXT = 200 };
 
@@ -58,7 +59,8 @@ static int hear(const struct nlmsghdr *h, void *ctx)
 	return 0;
 }
 
-static void restart_rules(void *ctx)
+/* Nothing of the skeleton but the count of rules minds being told twice. */
+static void restart_skeleton(void *ctx)
 {
 	struct reading *r = ctx;
 
@@ -90,18 +92,17 @@ static void ask_generation(struct nl_batch *b)
 	nl_begin(b, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, 0, &nfgen, sizeof nfgen);
 }
 
-/* Something is missing while it is read: then it is damaged, which its own absence tells. */
+/* -ENOENT, because the table has gone meanwhile, is no error here: the generation has moved then. */
 static int read_parts(struct nl *nl, struct nl_batch *b, struct reading *r)
 {
-	int error;
+	static const uint16_t parts[] = { NFT_MSG_GETCHAIN, NFT_MSG_GETSET, NFT_MSG_GETRULE };
+	int error = 0;
 
-	skeleton_ask(b);
-	error = nl_ask(nl, b, hear, NULL, r);
-	if (error && error != -ENOENT)
-		return error;
-	skeleton_begin(b, NFT_MSG_GETRULE, NLM_F_DUMP);
-	error = nl_ask(nl, b, hear, restart_rules, r);
-	for (r->set = 0; (!error || error == -ENOENT) && r->set < NAT_SETS; r->set++) {
+	for (size_t i = 0; !error && i < sizeof parts / sizeof *parts; i++) {
+		skeleton_begin(b, parts[i], NLM_F_DUMP);
+		error = nl_ask(nl, b, hear, restart_skeleton, r);
+	}
+	for (r->set = 0; !error && r->set < NAT_SETS; r->set++) {
 		if (!(r->seen.sets & 1u << r->set) || !r->seen.elements[r->set])
 			continue;
 		r->mark = r->have.elements.leaving.n;
@@ -192,6 +193,8 @@ int nat_observe(const struct nat_conf *conf, struct nat_have *ret)
 	for (int i = 0; !error && done == -ERESTART && i < OBSERVE_TRIES; i++) {
 		struct reading r = { .conf = conf };
 
+		if (i)		/* the hash table is moved by a kernel thread, which needs a moment too */
+			nanosleep(&(struct timespec){ .tv_nsec = 1000000L << i }, NULL);
 		done = observe_once(&nl, &b, &r);
 		fixed_free(&r.fixed);
 		if (done)

@@ -244,6 +244,9 @@ static void put_expr(struct nlmsghdr *h, const struct expr *e, const struct nat_
 	mnl_attr_nest_end(h, element);
 }
 
+/* How the kernel wrote each rule when it was last found to be the right one: mostly it is these bytes again. */
+static struct { size_t n; uint8_t at[768]; } known[SKELETON_RULES];
+
 /* All rules' expressions as attributes, made once: they are sent as they are, and compared with. */
 static const struct nlattr *const *expressions(const struct nat_conf *conf)
 {
@@ -266,6 +269,7 @@ static const struct nlattr *const *expressions(const struct nat_conf *conf)
 		at[i] = list;
 	}
 	assert(h->nlmsg_len <= ROOM);
+	memset(known, 0, sizeof known);
 	made_for = *conf;
 	return at;
 }
@@ -282,6 +286,9 @@ struct nlmsghdr *skeleton_begin(struct nl_batch *b, uint16_t type, uint16_t flag
 
 static void put_set(struct nl_batch *b, uint32_t id, const struct nat_shape *s)
 {
+	/* For nft(8), which shows a device's name as nothing if nobody has told it of the key's byte order. Type, length, value
+	 * as libnftnl has them; 1 is the host's order. */
+	static const uint8_t host_order[] = { 0, 4, __BYTE_ORDER == __LITTLE_ENDIAN, 0, 0, __BYTE_ORDER == __BIG_ENDIAN };
 	struct nlmsghdr *h = skeleton_begin(b, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL);
 
 	mnl_attr_put_strz(h, NFTA_SET_NAME, s->name);
@@ -289,6 +296,8 @@ static void put_set(struct nl_batch *b, uint32_t id, const struct nat_shape *s)
 	put_u32(h, NFTA_SET_FLAGS, s->data_size ? NFT_SET_MAP : 0);
 	put_u32(h, NFTA_SET_KEY_TYPE, s->key_type);
 	put_u32(h, NFTA_SET_KEY_LEN, s->key_size);
+	if (s->key_type == TYPE_IFNAME)
+		mnl_attr_put(h, NFTA_SET_USERDATA, sizeof host_order, host_order);
 	if (!s->data_size)
 		return;
 	put_u32(h, NFTA_SET_DATA_TYPE, s->data_type);
@@ -325,14 +334,6 @@ void skeleton_build(const struct nat_conf *conf, struct nl_batch *b)
 		mnl_attr_put(h, NFTA_RULE_EXPRESSIONS | NLA_F_NESTED, mnl_attr_get_payload_len(exprs[i]),
 			     mnl_attr_get_payload(exprs[i]));
 	}
-}
-
-void skeleton_ask(struct nl_batch *b)
-{
-	for (size_t i = 0; i < SKELETON_CHAINS; i++)
-		mnl_attr_put_strz(skeleton_begin(b, NFT_MSG_GETCHAIN, 0), NFTA_CHAIN_NAME, chains[i].name);
-	for (size_t i = 0; i < NAT_SETS; i++)
-		mnl_attr_put_strz(skeleton_begin(b, NFT_MSG_GETSET, 0), NFTA_SET_NAME, nat_shapes[i].name);
 }
 
 /* ---- comparison ---- */
@@ -412,6 +413,22 @@ static bool same_list(const struct nlattr *want, const struct nlattr *have)
 	return !mnl_attr_ok(h, (int)(end - (const char *)h));
 }
 
+static bool same_rule(const struct nat_conf *conf, size_t i, const struct nlattr *have)
+{
+	const struct nlattr *want = expressions(conf)[i];
+	size_t n = mnl_attr_get_payload_len(have);
+
+	if (known[i].n && known[i].n == n && memcmp(known[i].at, mnl_attr_get_payload(have), n) == 0)
+		return true;
+	if (!same_list(want, have))
+		return false;
+	if (n <= sizeof known[i].at) {
+		memcpy(known[i].at, mnl_attr_get_payload(have), n);
+		known[i].n = n;
+	}
+	return true;
+}
+
 static void attrs(const struct nlmsghdr *h, const struct nlattr **tb, const uint16_t *want, uint16_t n)
 {
 	nl_attrs(tb, want, n, mnl_nlmsg_get_payload_offset(h, sizeof(struct nfgenmsg)), mnl_nlmsg_get_payload_tail(h));
@@ -443,6 +460,8 @@ static bool see_chain(struct skeleton_seen *seen, const struct nlmsghdr *h)
 	int i;
 
 	attrs(h, tb, want, NFTA_CHAIN_MAX + 1);
+	if (!is_text(tb[NFTA_CHAIN_TABLE], NAT_TABLE))
+		return true;		/* a dump of chains tells those of all tables */
 	i = chain_index(tb[NFTA_CHAIN_NAME]);
 	if (i < 0 || !tb[NFTA_CHAIN_HOOK] || !is_text(tb[NFTA_CHAIN_TYPE], chains[i].type) ||
 	    get_u32(tb[NFTA_CHAIN_POLICY]) != NF_ACCEPT || get_u32(tb[NFTA_CHAIN_FLAGS]) & ~(uint32_t)NFT_CHAIN_BASE)
@@ -502,7 +521,7 @@ static bool see_rule(struct skeleton_seen *seen, const struct nat_conf *conf, co
 		i++;
 	i += seen->rules[chain]++;
 	return i < SKELETON_RULES && rules[i].chain == chain &&
-	       same_list(expressions(conf)[i], tb[NFTA_RULE_EXPRESSIONS]);
+	       same_rule(conf, i, tb[NFTA_RULE_EXPRESSIONS]);
 }
 
 void skeleton_see(struct skeleton_seen *seen, const struct nat_conf *conf, const struct nlmsghdr *h)

@@ -26,8 +26,6 @@ extern const struct nat_shape nat_shapes[NAT_SETS];
 struct nlmsghdr *skeleton_begin(struct nl_batch *b, uint16_t type, uint16_t flags);
 /* Puts the requests that make the table, its sets, chains and rules. */
 void skeleton_build(const struct nat_conf *conf, struct nl_batch *b);
-/* Puts the questions for each chain and each set by its name. */
-void skeleton_ask(struct nl_batch *b);
 /* The chains of the table as nft text. */
 void skeleton_print_chains(const struct nat_conf *conf, struct text *out);
 
@@ -41,7 +39,8 @@ struct skeleton_seen {
 	uint32_t rules[SKELETON_CHAINS];
 	uint32_t elements[NAT_SETS];		/* UINT32_MAX: the kernel does not tell */
 };
-/* Takes one answer: NFT_MSG_NEWTABLE, NEWCHAIN, NEWSET or NEWRULE (these in the kernel's order). */
+/* Takes one answer: NFT_MSG_NEWTABLE, NEWCHAIN, NEWSET or NEWRULE (these in the kernel's order). Chains of other tables do
+ * not matter. */
 void skeleton_see(struct skeleton_seen *seen, const struct nat_conf *conf, const struct nlmsghdr *h);
 /* Was all of it seen, and nothing else? */
 bool skeleton_whole(const struct skeleton_seen *seen);

@@ -192,7 +192,7 @@ static void nft_understands_the_text(void **state)
 		struct text t = { 0 };
 		struct nat_have have;
 		struct nat want;
-		char *ours;
+		char *ours, *theirs;
 		FILE *f;
 
 		router(&want);
@@ -206,11 +206,15 @@ static void nft_understands_the_text(void **state)
 		assert_int_equal(pclose(f), 0);
 		assert_int_equal(nat_observe(both[i], &have), 0);
 		assert_true(have.skeleton);
+		nat_have_free(&have);
 		assert_int_equal(bring(&want, both[i]), 0);
 		assert_int_equal(nat_observe(both[!i], &have), 0);
 		assert_false(have.skeleton);
+		theirs = output("nft -n list ruleset");
+		assert_string_equal(ours, theirs);
 		nat_have_free(&have);
 		free(ours);
+		free(theirs);
 		text_free(&t);
 		nat_free(&want);
 		run("nft flush ruleset");
