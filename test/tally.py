@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""tally.py meson|junit FILE: "passed failed" of a report. No report, a test that crashed, was skipped or left no count of
-its own: a failure."""
+"""tally.py meson|junit FILE: "passed failed" of a report. No report, a crash or a skipped
+test: a failure."""
 
 import json
 import re

@@ -255,14 +255,14 @@ class Lab:
         if trouble:
             raise trouble
 
-    # The place ---------------------------------------------------------------------------------------------------
+    # The place
 
     def bridge(self, name, network=None, mtu=None):
         """A bridge in root; with `network` also that network's bridge in the settings."""
         self.root.batch(f"link add {name} type bridge forward_delay 0", f"link set {name} up")
         if network:
-            entry = self.networks.setdefault(network, {})
-            entry.setdefault("bridges", []).append(name)
+            entry = self.networks.setdefault(network, {"bridge": []})
+            entry["bridge"].append(name)
             if mtu:
                 entry["mtu"] = mtu
         return name
@@ -287,7 +287,7 @@ class Lab:
                        "sctp": (socket.SOCK_STREAM, 132), "udplite": (socket.SOCK_DGRAM, 136)}[protocol]
         return self.servers.listen(host, port, kind, host.name, proto)
 
-    # Files -------------------------------------------------------------------------------------------------------
+    # Files
 
     def write(self, name, routers):
         """A router file, replaced by rename as editors do: text, or a list of routers."""
@@ -304,17 +304,15 @@ class Lab:
     def configure(self, **more):
         """Writes the settings file; `more` stays for the next time."""
         self.settings.update(more)
-        networks = {name: {"bridge": entry["bridges"][0], **{k: v for k, v in entry.items() if k != "bridges"}}
-                    if len(entry["bridges"]) == 1 else entry for name, entry in self.networks.items()}
         settings = {"host": "lab", "files": self.files, "run_dir": os.path.join(self.dir, "run"),
-                    "state_dir": os.path.join(self.dir, "state"), "networks": networks,
+                    "state_dir": os.path.join(self.dir, "state"), "networks": self.networks,
                     "metrics": {"listen": "127.0.0.1:9469"}, "log": {"level": "debug"}, **self.settings}
         path = os.path.join(self.dir, "l3agent.yaml")
         with open(path, "w") as file:
             yaml.safe_dump(settings, file, sort_keys=False)
         return path
 
-    # The daemon --------------------------------------------------------------------------------------------------
+    # The daemon
 
     def start(self, ready=True, env=None):
         """Starts the daemon; with `ready` returns once the source is synced and every router is in sync."""
@@ -328,7 +326,7 @@ class Lab:
 
     @property
     def control(self):
-        return os.path.join(self.dir, "run", "control.sock")
+        return os.path.join(self.settings.get("run_dir", os.path.join(self.dir, "run")), "control.sock")
 
     def stop(self, signum=signal.SIGTERM):
         """Stops the daemon as an operator does; it must end with status 0 and without a sanitizer's complaint."""
@@ -352,12 +350,15 @@ class Lab:
         self.configure()
         self.daemon.process.send_signal(signal.SIGHUP)
 
-    def check(self, *argv):
-        """l3agentd -n: (exit status, what it printed)."""
+    def run_daemon(self, *argv):
+        """A run of l3agentd that ends by itself: (exit status, what it printed)."""
         with self.root:
-            done = subprocess.run([os.path.join(BUILD, "l3agentd"), "-n", "-c", self.configure(), *argv],
+            done = subprocess.run([os.path.join(BUILD, "l3agentd"), "-c", self.configure(), *argv],
                                   capture_output=True, text=True, timeout=20)
         return done.returncode, done.stdout + done.stderr
+
+    def check(self):
+        return self.run_daemon("-n")
 
     def log(self):
         try:
@@ -418,18 +419,21 @@ class Lab:
             done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
         if form == "all":
             return done.returncode, done.stdout, done.stderr
-        assert not check or done.returncode == 0, f"l3ctl {' '.join(argv)}: {done.returncode} {done.stdout}{done.stderr}"
+        assert not check or done.returncode == 0, f"l3ctl {argv}: {done.returncode} {done.stdout}{done.stderr}"
         return json.loads(done.stdout) if form == "json" else done.stdout
 
-    # What there is -----------------------------------------------------------------------------------------------
+    # What there is
 
     def namespaces(self, prefix="qrouter-"):
         return sorted(name for name in os.listdir("/run/netns") if name.startswith(prefix))
 
     def router(self, name):
         """The namespace of the router of this name."""
-        space = os.path.join("/run/netns", self.routers()[name]["namespace"])
-        ns = Router(os.open(space, os.O_RDONLY | os.O_CLOEXEC), name)
+        return self.space(self.routers()[name]["namespace"], name)
+
+    def space(self, namespace, name="r"):
+        """The same by its namespace, for when nobody can be asked."""
+        ns = Router(os.open(os.path.join("/run/netns", namespace), os.O_RDONLY | os.O_CLOEXEC), name)
         self.opened.append(ns)
         return ns
 
@@ -448,8 +452,8 @@ class Lab:
             try:
                 state[name] = {
                     "links": {n: (k["address"], k["mtu"], "UP" in k["flags"]) for n, k in ns.links().items()},
-                    "addresses": sorted((link["ifname"], a["local"], a["prefixlen"]) for link in ns.json("ip", "-j", "addr")
-                                        for a in link.get("addr_info", ()) if a["scope"] == "global"),
+                    "addresses": sorted((link["ifname"], a["local"], a["prefixlen"])
+                                        for link in ns.json("ip", "-j", "addr") for a in link.get("addr_info", ()) if a["scope"] == "global"),
                     "routes": sorted(line.strip() for family in "46" for line in
                                      ns.ip(f"-{family} route show proto static").splitlines()),
                     "nft": ns.nft(),

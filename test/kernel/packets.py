@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real packets: captures, pings, probes that count, echo servers. All of it by sockets that were opened in the namespace
-concerned and then used from wherever the test runs: a socket stays in the namespace that it was born in."""
+"""Real packets: captures, pings, probes that count, echo servers. All of it by sockets that were born in the namespace
+concerned and are then used from wherever the test runs: a socket stays in the namespace that it was born in."""
 
 import os
 import selectors
@@ -189,13 +189,13 @@ def ping(ns, target, within=3.0, every=0.1, **options):
 
 
 class Probe(threading.Thread):
-    """An echo request every 10 ms, each with its number. lost() stops it, gives stragglers their time, and tells which
-    numbers were never answered."""
+    """An echo request every 10 ms, each with its number; `first` is the time of the first answer. lost() stops it, gives
+    stragglers their time, and tells which numbers were never answered."""
 
     def __init__(self, ns, target, every=0.01, **options):
         super().__init__(daemon=True)
         self.echo = Echo(ns, target, **options)
-        self.every, self.sent, self.answered, self.errors = every, 0, {}, []
+        self.every, self.sent, self.answered, self.errors, self.first = every, 0, {}, [], None
         self.stopping = threading.Event()
         self.start()
 
@@ -213,11 +213,12 @@ class Probe(threading.Thread):
                 left = due - time.monotonic()
                 if left <= 0:
                     break
-                time.sleep(min(left, 0.002))
+                time.sleep(min(left, 0.001))
 
     def collect(self):
         for reply in self.echo.receive():
             if reply.type in (0, 129):
+                self.first = self.first or time.monotonic()
                 self.answered.setdefault(reply.seq, reply)
 
     def lost(self):

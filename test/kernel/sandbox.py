@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A machine within the machine: own network, mount and process namespaces, in which a test or the demo may be root.
 
-enter() runs a program in it. /run is a private tmpfs there, so that named namespaces, sockets and files of a run live
-and die with it; when the first process of the sandbox ends, the kernel ends all the others. Nothing is done to the
-network of the machine itself."""
+enter() goes on in it. /run is a private tmpfs there, so that named namespaces, sockets and files of a run live and die
+with it; when the first process of the sandbox ends, the kernel ends all the others. Nothing is done to the network of
+the machine itself."""
 
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x20000000, 0x40000000
 MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 4096, 16384, 1 << 18, 2
+PR_SET_PDEATHSIG = 1
 MARK = "L3AGENT_SANDBOX"
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -50,30 +52,32 @@ def inside():
     return MARK in os.environ
 
 
-def command(argv):
-    """The command line that runs argv as the first process of a new sandbox."""
-    return ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private",
-            sys.executable, os.path.abspath(__file__), *argv]
-
-
-def enter(argv):
-    """Replaces this process by argv in a new sandbox."""
+def fork(outlive=False):
+    """Forks into a new sandbox. The parent gets the child's process id; the child (0) is the sandbox's first process,
+    and dies with the parent unless it is to outlive it."""
     if os.geteuid() != 0:
         sys.exit("namespaces need root")
     sys.stdout.flush()
     sys.stderr.flush()
-    line = command(argv)
-    os.execvp(line[0], line)
-
-
-def furnish():
-    """What a sandbox has from the start: an empty /run and a loopback device that is up."""
+    check(libc.unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET), "unshare")
+    mount("none", "/", flags=MS_REC | MS_PRIVATE)
+    parent, child = os.getpid(), os.fork()
+    if child:
+        return child
+    if not outlive:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    mount("proc", "/proc", "proc")
     mount("run", "/run", "tmpfs")
     os.mkdir("/run/netns")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    os.environ[MARK] = str(parent)
+    return 0
 
 
-if __name__ == "__main__":
-    furnish()
-    os.environ[MARK] = "1"
-    os.execvp(sys.argv[1], sys.argv[1:])
+def enter(argv):
+    """Ends this process as argv ends, which runs in a sandbox."""
+    child = fork()
+    if child == 0:
+        os.execvp(argv[0], argv)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the child too
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xff)

@@ -4,7 +4,7 @@
 import signal
 
 from packets import ARP, Ether, ICMPv6ND_NA, IPv6, until
-from topology import A, A2, E, E6, FIP, FIP2, GW, GW6, QR_A, Site
+from topology import A, A2, E6, FIP, FIP2, GW, GW6, QR_A, Site
 
 
 def announced(capture, address):

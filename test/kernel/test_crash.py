@@ -100,8 +100,8 @@ def die_after(lab, n):
 
 
 def flows(lab):
-    return [flow for ns in lab.namespaces() for address in FLOWS
-            for flow in lab.root.run("ip", "netns", "exec", ns, "conntrack", "-L", "-d", address, check=False).splitlines()]
+    return [flow for name in lab.namespaces() for address in FLOWS
+            for flow in lab.space(name).conntrack("--orig-dst", address)]
 
 
 @pytest.mark.parametrize("run", RUNS)

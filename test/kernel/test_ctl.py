@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""l3ctl as an operator uses it: plan, apply, delete, floatingip, wait, show; what a person wrote in the files survives."""
+"""l3ctl as an operator uses it: plan, apply, delete, floatingip, wait, show; what a person wrote survives."""
 
 import os
 import re
@@ -161,7 +161,7 @@ def test_status_and_show(lab):
 def test_wait(lab):
     web(lab)
     assert lab.ctl("wait", "--timeout", "5", form="all")[0] == 0
-    lab.networks["later"] = {"bridges": ["br-later"]}
+    lab.networks["later"] = {"bridge": "br-later"}
     lab.reload()
     lab.write("late.yaml", [{"name": "late", "interfaces": [{"network": "later", "fixed_ips": ["10.5.0.1/24"]}]}])
     assert until(lambda: lab.routers().get("late", {}).get("state") == "failed", 2.0)

@@ -36,7 +36,7 @@ def standing(lab):
     return {name: lab.router(name).handles() for name in lab.routers()}
 
 
-# What is noticed at once ---------------------------------------------------------------------------------------------
+# What is noticed at once
 
 
 def test_edit_is_noticed_at_once(site):
@@ -82,7 +82,7 @@ def test_files_that_are_not_ours_are_not_read(site):
     assert site.lab.status()["errors"] == [] and site.lab.check()[0] == 0
 
 
-# Before "synced" nothing is removed ------------------------------------------------------------------------------------
+# Before "synced" nothing is removed
 
 
 def after_start(two):
@@ -150,7 +150,7 @@ def test_empty_directory_is_held_until_pruned(two):
     assert not lab.status()["source"]["held"] and lab.status()["orphans"] == 0
 
 
-# Faults in files -------------------------------------------------------------------------------------------------------
+# Faults in files
 
 
 def complaint(lab, text, name="bad.yaml"):
@@ -293,12 +293,12 @@ def test_reload_with_a_fault_keeps_the_settings(site):
     assert site.lab.resync()["writes"] == 0 and site.e.ping(FIP)
 
 
-# Bridges -------------------------------------------------------------------------------------------------------------
+# Bridges
 
 
 def test_missing_bridge(site):
     lab = site.lab
-    lab.networks["later"] = {"bridges": ["br-later"]}
+    lab.networks["later"] = {"bridge": "br-later"}
     lab.reload()
     lab.write("late.yaml", [{"name": "late", "interfaces": [{"network": "later", "fixed_ips": ["10.5.0.1/24"]},
                                                             {"network": "a", "fixed_ips": ["10.0.0.2/24"]}]}])
@@ -341,7 +341,7 @@ def test_full_bridge_is_a_sentence(lab):
     assert "br-one" in lab.routers()["m"]["error"] and "1,023" in lab.routers()["m"]["error"]
 
 
-# Disks, clients, rivals --------------------------------------------------------------------------------------------------
+# Disks, clients, rivals
 
 
 def test_full_disk(site):

@@ -11,9 +11,8 @@ from topology import A, A2, B, E, FIP, FIP2, FIP3, GW
 
 
 def forward(address, external, internal_ip, internal, protocol="tcp"):
-    ports = {"external_port_range": external, "internal_port_range": internal} if isinstance(external, str) else \
-        {"external_port": external, "internal_port": internal}
-    return {"floating_ip_address": address, "protocol": protocol, "internal_ip_address": internal_ip, **ports}
+    return {"floating_ip_address": address, "protocol": protocol, "external_port": external,
+            "internal_ip_address": internal_ip, "internal_port": internal}
 
 
 def serve(site, host, *ports, protocol="tcp"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The laboratory itself: a capture that is blind or a probe that cannot count would let other tests pass for nothing."""
+"""The laboratory itself: a capture that is blind or a probe that cannot count would let tests pass for nothing."""
 
 import errno
 import os

@@ -4,8 +4,8 @@ frames on its own device."""
 
 import pytest
 
-from packets import ICMP, IP, TCP, UDP, IPv6, until
-from topology import A, A2, A6, B, BEYOND, E, E6, FIP, FIP2, GW, GW6, QR_A, QR_B
+from packets import ICMP, IP, IPv6, until
+from topology import A, A2, A6, B, BEYOND, E, E6, FIP, FIP2, GW, GW6, QR_B
 
 
 def seen_source(host, act, layer=ICMP, dev="eth0", **fields):
@@ -236,9 +236,7 @@ def test_fip_20_removed_floating_ip_leaves_nothing(site):
 def test_fip_21_stale_address_on_the_gateway_is_removed(site):
     site.lab.stop()
     qg = site.r.gateway() if site.lab.daemon else None
-    from lab import open_namespace
-
-    r = open_namespace(site.lab.namespaces()[0])
+    r = site.lab.space(site.lab.namespaces()[0])
     qg = next(name for name in r.links() if name.startswith("qg-"))
     r.ip(f"addr add 203.0.113.77/32 dev {qg}")
     r.run("conntrack", "-I", "-p", "tcp", "-s", E, "-d", "203.0.113.77", "--sport", "4000", "--dport", "80",
@@ -246,7 +244,6 @@ def test_fip_21_stale_address_on_the_gateway_is_removed(site):
     site.lab.start()
     assert sorted(a for a in r.addresses(qg) if ":" not in a) == [GW, FIP]
     assert not r.conntrack("--orig-dst", "203.0.113.77")
-    r.close()
 
 
 def test_leg_06_conntrack_of_a_disassociated_floating_ip(site):

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from packets import TCP, until
-from topology import E, GW, QR_A, Site
+from topology import E, GW, QR_A
 
 
 def test_twenty_routers_with_one_address_plan(lab):
@@ -42,7 +42,7 @@ def test_twenty_routers_with_one_address_plan(lab):
         assert not [f for f in capture.read() if not f.sent and "ICMP" in f]
 
 
-# Metadata: the redirect and its guard (rows MD-09 and -10); the listener is the test's until the proxy lands. ----------
+# Metadata: the redirect and its guard (rows MD-09 and -10); the listener is the test's until the proxy lands.
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restart, crash, and what others do behind the daemon's back: rows GC, LEG-10, -11 of the contract. "Lost" is counted in
+"""Restart, crash, and what others do behind the daemon's back: rows GC, LEG-10, -11 of the contract. "Lost" counts
 echo requests that leave every 10 ms."""
 
 import signal
@@ -117,7 +117,7 @@ def test_half_made_namespace_is_finished(lab):
     assert site.e.ping(FIP)
 
 
-# By hand. Each test breaks one thing and wants it back within a second, everything else untouched. ----------------------
+# By hand. Each test breaks one thing and wants it back within a second, everything else untouched.
 
 
 def back(site, condition, within=1.0):
@@ -297,3 +297,17 @@ def test_flows_of_a_guest_survive_a_lost_table(site):
     site.r.run("nft", "delete table inet l3agent")
     assert until(lambda: "table inet l3agent" in site.r.nft(), 1.0)
     assert talk.alive()
+
+
+def test_decommission_of_one_router_and_of_all(site):
+    lab = site.lab
+    lab.write("other.yaml", [{"name": "other", "interfaces": [{"network": "a", "fixed_ips": ["10.0.0.2/24"]}]}])
+    lab.resync()
+    kept = site.r.handles()
+    create_namespace("foo-1").close()
+    lab.stop()
+    assert lab.run_daemon("--decommission", "other")[0] == 0
+    assert len(lab.namespaces()) == 1 and lab.space(lab.namespaces()[0]).handles() == kept
+    assert lab.run_daemon("--decommission")[0] == 0
+    assert lab.namespaces() == [] and lab.namespaces("foo-")
+    assert not [name for name in lab.root.links() if name.startswith("tap")]
