@@ -388,11 +388,7 @@ static void check_nexthop(struct check *c, const struct route *r)
 static void check_routes(struct check *c, bool complete)
 {
 	size_t hops = 0;
-	bool has_default[2] = { false };
 
-	for (size_t i = 0; i < c->addresses.n; i++)
-		if (c->addresses.at[i].claim == CLAIM_NEXTHOP)
-			has_default[c->addresses.at[i].ip.family == AF_INET6] = true;
 	vec_sort(&c->routes, by_destination);
 	for (size_t i = 0; i < c->routes.n; i++) {
 		const struct route *r = &c->routes.at[i], *before = i ? r - 1 : NULL;
@@ -409,8 +405,6 @@ static void check_routes(struct check *c, bool complete)
 		if (subnet && prefix_compare(&subnet->network, &r->destination) == 0)
 			reader_fault(c->rd, r->at, "destination: %s is a network of this router itself (line %u)",
 				     destination, subnet->at->line);
-		if (!r->destination.length && has_default[r->destination.ip.family == AF_INET6])
-			reader_fault(c->rd, r->at, "destination: %s is what gateway_ips say already", destination);
 		if (complete)
 			check_nexthop(c, r);
 	}
