@@ -8,9 +8,11 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netlink.h>
+#include <net/if.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -142,6 +144,17 @@ void nl_close(struct nl *nl)
 	if (nl->fd >= 0)
 		close(nl->fd);
 	nl->fd = -1;
+}
+
+uint32_t nl_ifindex(const struct nl *nl, const char *dev)
+{
+	struct ifreq q = { 0 };
+	size_t n = strlen(dev);
+
+	if (n >= sizeof q.ifr_name)
+		return 0;
+	memcpy(q.ifr_name, dev, n);
+	return ioctl(nl->fd, SIOCGIFINDEX, &q) == 0 ? (uint32_t)q.ifr_ifindex : 0;
 }
 
 /* ---- batch ---- */

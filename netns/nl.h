@@ -20,6 +20,9 @@ struct nl { int fd; uint32_t seq; };
  * checking of dump requests, extended and capped acks. 0 or negative errno. */
 int nl_open(struct nl *nl, int protocol);
 void nl_close(struct nl *nl);		/* -1 is fine; sets it to -1 */
+/* The index of the device of that name in the socket's namespace, 0 if there is none. By ioctl, which costs a tenth of the
+ * answer to a question by netlink. */
+uint32_t nl_ifindex(const struct nl *nl, const char *dev);
 /* Does a message with this port id (nlmsg_pid of a notification) come from a request of this process? */
 bool nl_is_ours(uint32_t port);
 

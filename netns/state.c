@@ -20,17 +20,17 @@ int ns_link_compare(const void *a, const void *b)
 	return strcmp(((const struct ns_link *)a)->name, ((const struct ns_link *)b)->name);
 }
 
-static int dev_ip_compare(const struct ns_addr *a, const struct ns_addr *b)
+static int compare_to(const struct ns_addr *a, const char *dev, const struct ip *ip)
 {
-	int order = strcmp(a->dev, b->dev);
+	int order = strcmp(a->dev, dev);
 
-	return order ? order : ip_compare(&a->ip, &b->ip);
+	return order ? order : ip_compare(&a->ip, ip);
 }
 
 int ns_addr_compare(const void *a, const void *b)
 {
 	const struct ns_addr *x = a, *y = b;
-	int order = dev_ip_compare(x, y);
+	int order = compare_to(x, y->dev, &y->ip);
 
 	return order ? order : (int)x->prefixlen - (int)y->prefixlen;
 }
@@ -52,28 +52,35 @@ void ns_state_sort(struct ns_state *s)
 
 const struct ns_link *ns_find_link(const struct ns_state *s, const char *name)
 {
-	struct ns_link key;
+	size_t low = 0, high = s->links.n;
 
-	strncpy(key.name, name, sizeof key.name - 1);
-	key.name[sizeof key.name - 1] = 0;
-	return s->links.n ? bsearch(&key, s->links.at, s->links.n, sizeof key, ns_link_compare) : NULL;
-}
-
-const struct ns_addr *ns_find_addr(const struct ns_state *s, const char *dev, const struct ip *ip)
-{
-	struct ns_addr key = { .ip = *ip };
-	size_t low = 0, high = s->addrs.n;
-
-	strncpy(key.dev, dev, sizeof key.dev - 1);
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
+		int order = strcmp(s->links.at[middle].name, name);
 
-		if (dev_ip_compare(&s->addrs.at[middle], &key) < 0)
+		if (order == 0)
+			return &s->links.at[middle];
+		if (order < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < s->addrs.n && dev_ip_compare(&s->addrs.at[low], &key) == 0 ? &s->addrs.at[low] : NULL;
+	return NULL;
+}
+
+const struct ns_addr *ns_find_addr(const struct ns_state *s, const char *dev, const struct ip *ip)
+{
+	size_t low = 0, high = s->addrs.n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_to(&s->addrs.at[middle], dev, ip) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < s->addrs.n && compare_to(&s->addrs.at[low], dev, ip) == 0 ? &s->addrs.at[low] : NULL;
 }
 
 bool ns_owns_link(const struct ns_state *want, const char *name)

@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* netns/ against the running kernel, in network and mount namespaces of the test's own. Needs root and ip(8), which plays
+ * the people who change things behind our back and who look. */
+
+#include "announce.h"
+#include "arena.h"
+#include "clock.h"
+#include "nl.h"
+#include "state.h"
+#include "text.h"
+#include "watch.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <linux/rtnetlink.h>
+#include <net/ethernet.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- tools ---- */
+
+__attribute__((format(printf, 1, 2))) static void run(const char *format, ...)
+{
+	char command[512];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(command, sizeof command, format, ap);
+	va_end(ap);
+	if (system(command) != 0)
+		fail_msg("%s", command);
+}
+
+/* What a command prints; the caller frees it. */
+__attribute__((format(printf, 1, 2))) static char *output(const char *format, ...)
+{
+	struct text t = { 0 };
+	char part[4096];
+	va_list ap;
+	size_t n;
+	FILE *f;
+
+	va_start(ap, format);
+	text_vprintf(&t, format, ap);
+	va_end(ap);
+	f = popen(t.at, "r");
+	assert_non_null(f);
+	t.n = 0;
+	while ((n = fread(part, 1, sizeof part, f)) > 0)
+		text_add(&t, part, n);
+	pclose(f);
+	text_put(&t, "");
+	return t.at;
+}
+
+static void assert_output(const char *wanted, const char *command)
+{
+	char *got = output("%s", command);
+
+	if (!strstr(got, wanted))
+		fail_msg("no \"%s\" in what `%s` prints:\n%s", wanted, command, got);
+	free(got);
+}
+
+static void assert_no_output(const char *unwanted, const char *command)
+{
+	char *got = output("%s", command);
+
+	if (strstr(got, unwanted))
+		fail_msg("\"%s\" in what `%s` prints:\n%s", unwanted, command, got);
+	free(got);
+}
+
+static struct ip ip(const char *s)
+{
+	struct ip ret;
+
+	assert_int_equal(ip_parse(s, &ret), 0);
+	return ret;
+}
+
+static uint32_t ifindex_in(const char *ns, const char *dev)
+{
+	char *got = output("ip -n %s -o link show %s", ns, dev);
+	uint32_t ret = (uint32_t)strtoul(got, NULL, 10);
+
+	free(got);
+	return ret;
+}
+
+/* The kernel makes it when the carrier comes, in the background. */
+static void await_link_local(const char *ns, const char *dev)
+{
+	run("for i in $(seq 100); do ip -n %s -6 addr show %s | grep -q 'inet6 fe80' && exit 0; sleep 0.05; done; exit 1", ns,
+	    dev);
+}
+
+/* ---- wanted states ---- */
+
+static const char *const br_ex[] = { "br-ex" }, *const br_a[] = { "br-a" }, *const br_b[] = { "br-b" };
+static const char *const prefixes[] = { "qr-", "qg-", NULL };
+
+static void begin_state(struct ns_state *s, const char *name)
+{
+	*s = (struct ns_state){ .arena = arena_new(16 << 20), .exists = true, .lo_up = true, .prefixes = prefixes };
+	snprintf(s->name, sizeof s->name, "%s", name);
+}
+
+static void end_state(struct ns_state *s)
+{
+	ns_state_free(s);
+	arena_free(s->arena);
+}
+
+static struct ns_link *want_link(struct ns_state *s, const char *name, const char *const *bridges, size_t n_bridges)
+{
+	struct ns_link *l = vec_add(&s->links);
+	uint32_t hash = 5381;
+
+	snprintf(l->name, sizeof l->name, "%s", name);
+	snprintf(l->peer, sizeof l->peer, "tap%s", strchr(name, '-') ? strchr(name, '-') + 1 : name);
+	for (const char *p = name; *p; p++)
+		hash = hash * 33 + (unsigned char)*p;
+	l->mac = (struct mac){ { 0xfa, 0x16, 0x3e, (uint8_t)(hash >> 16), (uint8_t)(hash >> 8), (uint8_t)hash } };
+	l->mtu = 1450;
+	l->bridges = bridges;
+	l->n_bridges = n_bridges;
+	return l;
+}
+
+static void want_addr(struct ns_state *s, const char *dev, const char *text)
+{
+	struct ns_addr *a = vec_add(&s->addrs);
+	struct prefix p;
+
+	assert_int_equal(prefix_parse(text, true, &p), 0);
+	snprintf(a->dev, sizeof a->dev, "%s", dev);
+	a->ip = p.ip;
+	a->prefixlen = p.length;
+}
+
+/* hops: "via dev[ onlink]" each, "-" for either if it has none; ended by NULL. */
+static void want_route(struct ns_state *s, const char *dest, const char *const *hops)
+{
+	struct ns_route *r = vec_add(&s->routes);
+	struct ns_hop *h = arena_array(s->arena, ROUTE_MAX_HOPS, sizeof *h);
+
+	assert_int_equal(prefix_parse(dest, true, &r->dest), 0);
+	r->metric = r->dest.ip.family == AF_INET6 ? 1024 : 0;
+	for (; hops[r->n_hops]; r->n_hops++) {
+		char via[64], dev[64], flag[16] = "";
+
+		assert_true(sscanf(hops[r->n_hops], "%63s %63s %15s", via, dev, flag) >= 2);
+		if (*via != '-')
+			h[r->n_hops].via = ip(via);
+		if (*dev != '-')
+			snprintf(h[r->n_hops].dev, IFNAMSIZ, "%.15s", dev);
+		h[r->n_hops].onlink = *flag;
+	}
+	r->hops = h;
+}
+#define ROUTE(s, dest, ...) want_route(s, dest, (const char *const[]){ __VA_ARGS__, NULL })
+
+static void want_sysctl(struct ns_state *s, const char *key, const char *value, bool of_link)
+{
+	struct ns_sysctl *c = vec_add(&s->sysctls);
+
+	snprintf(c->key, sizeof c->key, "%s", key);
+	snprintf(c->value, sizeof c->value, "%s", value);
+	c->of_link = of_link;
+}
+
+/* One gateway, two dual-stack networks, five floating IPs. */
+static void standard(struct ns_state *s, const char *name, unsigned n)
+{
+	char qg[24], qr1[24], qr2[24], text[64];
+
+	snprintf(qg, sizeof qg, "qg-%u", n);
+	snprintf(qr1, sizeof qr1, "qr-%ua", n);
+	snprintf(qr2, sizeof qr2, "qr-%ub", n);
+	begin_state(s, name);
+	want_sysctl(s, "ipv4/ip_forward", "1", false);
+	want_sysctl(s, "ipv4/conf/all/arp_ignore", "1", false);
+	want_sysctl(s, "ipv4/conf/all/arp_announce", "2", false);
+	want_sysctl(s, "ipv4/conf/all/promote_secondaries", "1", false);
+	want_sysctl(s, "ipv6/conf/all/forwarding", "1", false);
+	snprintf(text, sizeof text, "ipv6/conf/%s/accept_ra", qg);
+	want_sysctl(s, text, "0", true);
+	want_link(s, qg, br_ex, 1);
+	want_link(s, qr1, br_a, 1);
+	want_link(s, qr2, br_b, 1);
+	for (unsigned i = 0; i < 6; i++) {
+		snprintf(text, sizeof text, "198.18.%u.%u/%u", n / 40, 2 + n % 40 * 6 + i, i ? 32 : 16);
+		want_addr(s, qg, text);
+	}
+	snprintf(text, sizeof text, "2001:db8:ff::%x:1/64", n + 1);
+	want_addr(s, qg, text);
+	want_addr(s, qr1, "10.0.0.1/24");
+	want_addr(s, qr1, "2001:db8:1::1/64");
+	want_addr(s, qr2, "10.0.1.1/24");
+	want_addr(s, qr2, "2001:db8:2::1/64");
+	snprintf(text, sizeof text, "198.18.255.254 %s", qg);
+	ROUTE(s, "0.0.0.0/0", text);
+	snprintf(text, sizeof text, "2001:db8:ff::1 %s", qg);
+	ROUTE(s, "::/0", text);
+	ROUTE(s, "10.9.0.0/16", "10.0.0.9 -");
+	ns_state_sort(s);
+}
+
+/* ---- passes ---- */
+
+static char *ops_text(const struct ns_ops *o)
+{
+	struct text t = { 0 };
+
+	text_put(&t, "");
+	for (size_t i = 0; i < o->ops.n; i++) {
+		ns_op_print(&o->ops.at[i], &t);
+		text_put(&t, "\n");
+	}
+	return t.at;
+}
+
+static void diff_of(const struct ns_state *want, struct ns_ops *ret)
+{
+	struct ns_state have;
+
+	assert_int_equal(ns_observe(want, &have), 0);
+	ns_diff(&have, want, ret);
+	ns_state_free(&have);
+}
+
+static int apply(struct ns_ops *o)
+{
+	size_t filter = ns_ops_filter_point(o);
+	int before = ns_apply(o, 0, filter), after = ns_apply(o, filter, o->ops.n);
+
+	return before ? before : after;
+}
+
+static void assert_in_sync(const struct ns_state *want)
+{
+	uint64_t writes = nl_writes();
+	struct ns_ops o;
+
+	diff_of(want, &o);
+	if (o.ops.n)
+		fail_msg("not in sync:\n%s", ops_text(&o));
+	assert_int_equal(apply(&o), 0);
+	assert_int_equal(nl_writes(), writes);
+	ns_ops_free(&o);
+}
+
+/* Makes it so and proves that nothing is left to be done; returns what was done, a line each (the caller frees it). */
+static char *make(const struct ns_state *want)
+{
+	struct ns_ops o;
+	char *ret;
+	int error;
+
+	diff_of(want, &o);
+	ret = ops_text(&o);
+	error = apply(&o);
+	for (size_t i = 0; i < o.ops.n; i++)
+		if (o.ops.at[i].error)
+			print_message("%s: %s\n", want->name, o.ops.at[i].error_text);
+	if (error)
+		fail_msg("%s: %s\n%s", want->name, strerror(-error), ret);
+	ns_ops_free(&o);
+	assert_in_sync(want);
+	return ret;
+}
+
+static void make_quietly(const struct ns_state *want)
+{
+	free(make(want));
+}
+
+/* Makes it so and expects exactly these operations. */
+static void assert_done(const struct ns_state *want, const char *wanted)
+{
+	char *done = make(want);
+
+	assert_string_equal(done, wanted);
+	free(done);
+}
+
+static void unmake(struct ns_state *want)
+{
+	struct ns_state gone = { .arena = want->arena, .prefixes = prefixes };
+
+	memcpy(gone.name, want->name, sizeof gone.name);
+	make_quietly(&gone);
+	end_state(want);
+}
+
+/* ---- namespaces ---- */
+
+static void see_name(const char *name, void *ctx)
+{
+	strcat(ctx, name);
+	strcat(ctx, " ");
+}
+
+static void test_namespaces(void **state)
+{
+	char names[256] = "", value[16];
+	unsigned long inode;
+	int fd, id;
+
+	(void)state;
+	assert_false(ns_exists("qrouter-x"));
+	assert_int_equal(ns_enter("qrouter-x", NULL), -ENOENT);
+	assert_int_equal(ns_delete("qrouter-x"), 0);
+	assert_int_equal(ns_enter("../qrouter-x", NULL), -EINVAL);
+	assert_int_equal(ns_create("", NULL), -EINVAL);
+
+	/* A file that is left of a creation that did not finish is no namespace, and taken over. */
+	run("touch /run/netns/qrouter-x");
+	assert_false(ns_exists("qrouter-x"));
+	assert_int_equal(ns_enter("qrouter-x", NULL), -ENOENT);
+	assert_int_equal(ns_create("qrouter-x", &fd), 0);
+	assert_int_equal(sysctl_write("ipv4/ip_forward", "1"), 0);
+	assert_int_equal(sysctl_read("ipv4/ip_forward", value, sizeof value), 0);
+	assert_string_equal(value, "1");
+	assert_int_equal(sysctl_read("ipv4/no_such_key", value, sizeof value), -ENOENT);
+	assert_int_equal(sysctl_read("../kernel/ostype", value, sizeof value), -EINVAL);
+	ns_leave();
+	assert_int_equal(sysctl_read("ipv4/ip_forward", value, sizeof value), 0);
+	assert_string_equal(value, "0");
+	assert_output("net.ipv4.ip_forward = 1", "ip netns exec qrouter-x sysctl net.ipv4.ip_forward");
+	assert_int_equal(ns_create("qrouter-x", NULL), -EEXIST);
+
+	id = ns_id(fd);
+	assert_true(id >= 0);
+	assert_int_equal(ns_id(fd), id);
+	close(fd);
+	inode = ns_inode("qrouter-x");
+	assert_true(inode > 0);
+	run("ip netns add other");
+	assert_true(ns_inode("other") != inode);
+	ns_list("qrouter-", see_name, names);
+	assert_string_equal(names, "qrouter-x ");
+	assert_int_equal(ns_delete("qrouter-x"), 0);
+	assert_false(ns_exists("qrouter-x"));
+	assert_int_not_equal(access("/run/netns/qrouter-x", F_OK), 0);
+	run("ip netns del other");
+}
+
+/* Every namespace is written and read through mounts that are renewed on the way. */
+static void test_sysctls_of_many(void **state)
+{
+	char name[32], value[16];
+
+	(void)state;
+	for (int i = 0; i < 120; i++) {
+		snprintf(name, sizeof name, "many-%d", i);
+		assert_int_equal(ns_create(name, NULL), 0);
+		assert_int_equal(sysctl_write("ipv4/conf/all/arp_ignore", i % 2 ? "1" : "2"), 0);
+		ns_leave();
+	}
+	for (int i = 0; i < 120; i++) {
+		snprintf(name, sizeof name, "many-%d", i);
+		assert_int_equal(ns_enter(name, NULL), 0);
+		assert_int_equal(sysctl_read("ipv4/conf/all/arp_ignore", value, sizeof value), 0);
+		assert_string_equal(value, i % 2 ? "1" : "2");
+		ns_leave();
+		assert_int_equal(ns_delete(name), 0);
+	}
+}
+
+/* The directory becomes a shared mount of its own, as ip-netns(8) makes it. */
+static void test_directory_is_shared(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		bool good = unshare(CLONE_NEWNS) == 0 && mount("none", "/run", "tmpfs", 0, NULL) == 0 &&
+			    ns_create("qrouter-first", NULL) == 0;
+
+		ns_leave();
+		good = good && system("grep -q ' /run/netns .* shared:' /proc/self/mountinfo") == 0 &&
+		       system("ip netns exec qrouter-first true") == 0 && ns_delete("qrouter-first") == 0;
+		_exit(good ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* ---- observe, diff, apply ---- */
+
+static void test_cold_then_nothing(void **state)
+{
+	struct ns_state want;
+
+	(void)state;
+	standard(&want, "qrouter-cold", 1);
+	make_quietly(&want);
+	assert_output("LOOPBACK,UP", "ip -n qrouter-cold link show lo");
+	assert_output("198.18.0.8/16 brd 198.18.255.255 scope global", "ip -n qrouter-cold addr show qg-1");
+	assert_output("198.18.0.9/32 brd 198.18.0.9 scope global", "ip -n qrouter-cold addr show qg-1");
+	assert_output("default via 198.18.255.254 dev qg-1 proto static \n", "ip -n qrouter-cold route show default");
+	assert_output("default via 2001:db8:ff::1 dev qg-1 proto static metric 1024",
+		      "ip -n qrouter-cold -6 route show default");
+	assert_output("10.9.0.0/16 via 10.0.0.9 dev qr-1a proto static", "ip -n qrouter-cold route");
+	assert_output("mtu 1450", "ip -n qrouter-cold link show qr-1a");
+	assert_output("master br-ex", "ip link show tap1");
+	assert_output("mtu 1450", "ip link show tap1");
+	assert_output("state UP", "ip link show tap1a");
+	assert_no_output("inet6", "ip addr show tap1a");
+	assert_output("= 1\nnet.ipv4.conf.all.arp_announce = 2\nnet.ipv6.conf.qr-1a.forwarding = 1",
+		      "ip netns exec qrouter-cold sysctl net.ipv4.ip_forward net.ipv4.conf.all.arp_announce "
+		      "net.ipv6.conf.qr-1a.forwarding");
+	/* The kernel's link-local address of the device is nobody's to remove. */
+	await_link_local("qrouter-cold", "qr-1a");
+	assert_in_sync(&want);
+	unmake(&want);
+	assert_no_output("tap1", "ip link");
+	assert_false(ns_exists("qrouter-cold"));
+}
+
+static void test_every_operation(void **state)
+{
+	struct ns_state want;
+
+	(void)state;
+	begin_state(&want, "qrouter-op");
+	want_sysctl(&want, "ipv4/ip_forward", "1", false);
+	want_sysctl(&want, "ipv6/conf/qg-o/accept_ra", "2", true);
+	want_link(&want, "qg-o", br_ex, 1)->mac = (struct mac){ { 2, 0, 0, 0, 0, 1 } };
+	want_addr(&want, "qg-o", "192.0.2.1/24");
+	want_addr(&want, "qg-o", "2001:db8::1/64");
+	ROUTE(&want, "0.0.0.0/0", "192.0.2.254 qg-o");
+	assert_done(&want, "+ namespace\n~ link lo up\n~ sysctl net.ipv4.ip_forward = 1\n"
+			   "+ link qg-o peer tapo mac 02:00:00:00:00:01 mtu 1450 bridge br-ex\n"
+			   "~ sysctl net.ipv6.conf.qg-o.accept_ra = 2\n"
+			   "+ addr 192.0.2.1/24 dev qg-o\n+ addr 2001:db8::1/64 dev qg-o\n"
+			   "+ route 0.0.0.0/0 via 192.0.2.254 dev qg-o\n");
+
+	await_link_local("qrouter-op", "qg-o");
+	strcpy(want.sysctls.at[0].value, "0");
+	strcpy(want.sysctls.at[1].value, "0");
+	want.links.at[0].mtu = 1400;
+	want.links.at[0].mac.bytes[5] = 2;
+	want.addrs.at[0].prefixlen = 25;
+	want.addrs.at[1].prefixlen = 128;
+	want.routes.n = 0;
+	ROUTE(&want, "0.0.0.0/0", "192.0.2.253 qg-o");
+	ROUTE(&want, "::/0", "fe80::1 qg-o");
+	assert_done(&want, "~ sysctl net.ipv4.ip_forward 1 → 0\n"
+			   "~ link qg-o mac 02:00:00:00:00:01 → 02:00:00:00:00:02 mtu 1450 → 1400 peer mtu 1450 → 1400\n"
+			   "~ sysctl net.ipv6.conf.qg-o.accept_ra 2 → 0\n"
+			   "+ addr 192.0.2.1/25 dev qg-o\n~ addr 2001:db8::1/128 dev qg-o, was /64\n"
+			   "+ route ::/0 metric 1024 via fe80::1 dev qg-o\n"
+			   "~ route 0.0.0.0/0 via 192.0.2.253 dev qg-o, was via 192.0.2.254 dev qg-o\n"
+			   "- addr 192.0.2.1/24 dev qg-o\n- addr fe80::ff:fe00:1/64 dev qg-o\n");
+	assert_output("inet6 fe80::ff:fe00:2/64", "ip -n qrouter-op addr show qg-o");
+
+	want.routes.n = 0;
+	want.addrs.n = 1;
+	assert_done(&want, "- route 0.0.0.0/0 via 192.0.2.253 dev qg-o\n- route ::/0 metric 1024 via fe80::1 dev qg-o\n"
+			   "- addr 2001:db8::1/128 dev qg-o\n");
+	want.links.n = want.addrs.n = want.sysctls.n = 0;
+	assert_done(&want, "- link qg-o\n");
+	want.exists = false;
+	assert_done(&want, "- namespace\n");
+	assert_done(&want, "");
+	end_state(&want);
+}
+
+static void test_missing_bridge(void **state)
+{
+	static const char *const missing[] = { "br-missing" }, *const second[] = { "br-missing", "br-a" };
+	struct ns_state want;
+	struct ns_ops o;
+
+	(void)state;
+	begin_state(&want, "qrouter-nobr");
+	want_link(&want, "qg-n", missing, 1);
+	want_link(&want, "qr-n", br_a, 1);
+	ns_state_sort(&want);
+	diff_of(&want, &o);
+	assert_int_equal(apply(&o), -ENODEV);
+	assert_string_equal(o.ops.at[2].error_text, "bridge br-missing does not exist");
+	assert_int_equal(o.ops.at[3].error, 0);
+	ns_ops_free(&o);
+	assert_no_output("qg-n", "ip -n qrouter-nobr link");
+	assert_no_output("tapn", "ip -n qrouter-nobr link");
+	assert_output("master br-a", "ip link show tapn");	/* the other link's peer has that name: see below */
+	want.links.n = 1;
+	want.links.at[0] = (struct ns_link){ 0 };
+	want.links.n = 0;
+	want_link(&want, "qg-m", second, 2);
+	assert_done(&want, "+ link qg-m peer tapm mac fa:16:3e:9c:c2:b7 mtu 1450 bridge br-missing,br-a\n- link qr-n\n");
+	unmake(&want);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_namespaces),
+		cmocka_unit_test(test_sysctls_of_many),
+		cmocka_unit_test(test_directory_is_shared),
+		cmocka_unit_test(test_cold_then_nothing),
+		cmocka_unit_test(test_every_operation),
+		cmocka_unit_test(test_missing_bridge),
+	};
+
+	if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    (mkdir(NS_DIR, 0755) < 0 && errno != EEXIST) || mount("none", NS_DIR, "tmpfs", 0, NULL) < 0 || ns_init() < 0) {
+		perror("needs root");
+		return 1;
+	}
+	run("ip link set lo up; for b in br-ex br-a br-b; do ip link add $b type bridge; ip link set $b up; done");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
