@@ -531,32 +531,36 @@ static void read_floatingips(struct reading *in, const struct node *list, const 
 			read_floatingip(in, item);
 }
 
+/* A port at the begin of s; *ret_end is what follows. 0 if there is none. */
+static uint16_t parse_port(const char *s, const char **ret_end)
+{
+	uint32_t port = 0;
+	const char *end = s;
+
+	for (; *end >= '0' && *end <= '9' && end - s < 5; end++)
+		port = port * 10 + (uint32_t)(*end - '0');
+	*ret_end = end;
+	return *s == '0' || port > 65535 ? 0 : (uint16_t)port;
+}
+
 /* 80, "8000:8010" as Neutron writes ranges, or 8000-8010. */
 static int read_ports(struct reading *in, const struct node *n, uint16_t *ret_first, uint16_t *ret_last)
 {
-	uint32_t ends[2] = { 0 };
-	const char *s = n && n->kind == NODE_SCALAR ? n->text : "";
-	size_t i = 0;
+	const char *s;
+	uint16_t first, last;
 
 	if (!n || n->kind == NODE_BAD)
 		return -ENOENT;
-	for (; i < 2; i++) {
-		const char *begin = s;
-
-		for (; *s >= '0' && *s <= '9' && s - begin < 5; s++)
-			ends[i] = ends[i] * 10 + (uint32_t)(*s - '0');
-		if (s == begin || *begin == '0' || ends[i] > 65535 || i == 1 || (*s != ':' && *s != '-'))
-			break;
-		s++;
-	}
-	if (i == 0)
-		ends[1] = ends[0];
-	if (*s || !ends[0] || ends[0] > 65535 || ends[1] > 65535 || ends[1] < ends[0]) {
+	s = n->kind == NODE_SCALAR ? n->text : "";
+	first = last = parse_port(s, &s);
+	if (*s == ':' || *s == '-')
+		last = parse_port(s + 1, &s);
+	if (*s || !first || last < first) {
 		reader_expected(&in->rd, n, "a port from 1 to 65535, or a range like 8000-8010");
 		return -EINVAL;
 	}
-	*ret_first = (uint16_t)ends[0];
-	*ret_last = (uint16_t)ends[1];
+	*ret_first = first;
+	*ret_last = last;
 	return 0;
 }
 
