@@ -654,6 +654,28 @@ int files_write_all(struct files *f, const struct files_change *changes, size_t 
 	return error;
 }
 
+static void set_replacing(struct files *f, const struct files_change *changes, size_t n, bool replacing)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct file *file = find(f, changes[i].path);
+
+		if (file)
+			file->owner.replacing = replacing;
+	}
+}
+
+int files_conflicts(struct files *f, const char *name, const struct routers *routers, const struct files_change *changes,
+		    size_t n, struct problems *problems)
+{
+	struct claim_owner owner = { .path = name };
+	bool fine;
+
+	set_replacing(f, changes, n, true);
+	fine = claims_check(&f->claims, &owner, routers, problems);
+	set_replacing(f, changes, n, false);
+	return fine ? 0 : -EINVAL;
+}
+
 static int names_in_order(const struct dirent **a, const struct dirent **b)
 {
 	return strcmp((*a)->d_name, (*b)->d_name);
