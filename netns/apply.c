@@ -120,6 +120,15 @@ static void put_lo_up(struct apply *a, size_t i)
 	begin(&a->in, i, false, RTM_SETLINK, 0, &up, sizeof up);
 }
 
+/* One queue each way is what a veth end uses unless somebody asks for more. Saying so at creation spares the kernel from
+ * making one a CPU and giving them up again, for which it waits out two RCU grace periods a pair while holding the lock that
+ * every other netlink request needs. */
+static void put_queues(struct nlmsghdr *h)
+{
+	mnl_attr_put_u32(h, IFLA_NUM_TX_QUEUES, 1);
+	mnl_attr_put_u32(h, IFLA_NUM_RX_QUEUES, 1);
+}
+
 /* The inside end is created up; the other end cannot be, because its peer is not there yet (ENOTCONN). */
 static void put_link_add(struct apply *a, size_t i)
 {
@@ -131,6 +140,7 @@ static void put_link_add(struct apply *a, size_t i)
 	mnl_attr_put_strz(h, IFLA_IFNAME, l->name);
 	mnl_attr_put(h, IFLA_ADDRESS, sizeof l->mac, &l->mac);
 	mnl_attr_put_u32(h, IFLA_MTU, l->mtu);
+	put_queues(h);
 	info = mnl_attr_nest_start(h, IFLA_LINKINFO);
 	mnl_attr_put_strz(h, IFLA_INFO_KIND, "veth");
 	data = mnl_attr_nest_start(h, IFLA_INFO_DATA);
@@ -139,6 +149,7 @@ static void put_link_add(struct apply *a, size_t i)
 	h->nlmsg_len += sizeof(struct ifinfomsg);
 	mnl_attr_put_strz(h, IFLA_IFNAME, l->peer);
 	mnl_attr_put_u32(h, IFLA_MTU, l->mtu);
+	put_queues(h);
 	mnl_attr_put_u32(h, IFLA_NET_NS_FD, (uint32_t)ns_root_fd());
 	mnl_attr_nest_end(h, peer);
 	mnl_attr_nest_end(h, data);
