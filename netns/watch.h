@@ -11,19 +11,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct watch { int route_fd, nft_fd; bool listening; uint32_t ignore_pid; };
+struct watch { int route_fd, nft_fd; };
 
 struct watch_event {
-	int ns_id;				/* -1: root itself */
+	int ns_id;				/* -1: root itself, or OVERRUN */
 	enum { WATCH_CHANGED, WATCH_LINK_NEW, WATCH_OVERRUN } kind;	/* OVERRUN: events were lost, look at everything */
-	char dev[IFNAMSIZ];			/* WATCH_LINK_NEW in root: a link that appeared (a bridge, perhaps) */
+	char dev[IFNAMSIZ];			/* of a link event: whose; LINK_NEW: it appeared in root, or is a bridge there */
 };
 
-int watch_open(struct watch *w);		/* 0 or negative errno; not listening yet */
+/* 0 or negative errno (-EPERM: needs CAP_NET_BROADCAST too); not listening yet. */
+int watch_open(struct watch *w);
 void watch_close(struct watch *w);
 int watch_listen(struct watch *w);
 void watch_pause(struct watch *w);		/* also drops what is queued */
 /* Reads one datagram of fd (route_fd or nft_fd) and calls `got` for what matters in it: what other processes did, and what
- * the kernel removed by itself; not what this process did, nor what the kernel adds as a consequence (DAD, connected
- * routes). -EAGAIN when there is nothing more. */
+ * the kernel removed by itself; not what this process did, nor what the kernel adds as a consequence (connected routes,
+ * link-local addresses). Three things the kernel does not sign, so that own ones are told as well: IPv6 addresses, changes
+ * of a link, what goes along with a link. A change of a veth's root end is told as one of the namespace at its other end.
+ * 0, or -EAGAIN when there is nothing more. */
 int watch_read(struct watch *w, int fd, void (*got)(const struct watch_event *e, void *ctx), void *ctx);

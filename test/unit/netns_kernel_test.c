@@ -518,6 +518,235 @@ static void test_missing_bridge(void **state)
 	unmake(&want);
 }
 
+/* ---- announce ---- */
+
+static int listen_on(const char *dev)
+{
+	struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
+				  .sll_ifindex = (int)if_nametoindex(dev) };
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+	return fd;
+}
+
+/* The next frame that equals one of ours is `frame`; others (DAD, MLD) are the kernel's. */
+static void assert_heard(int fd, const uint8_t *frame, size_t n)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint8_t got[2048];
+
+	while (poll(&p, 1, 2000) == 1)
+		if (recv(fd, got, sizeof got, 0) == (ssize_t)n && memcmp(got, frame, n) == 0)
+			return;
+	fail_msg("a frame was not heard");
+}
+
+static void test_announce(void **state)
+{
+	struct announcement list[] = {
+		{ .dev = "qg-g" , .ip = ip("192.0.2.1") }, { .dev = "qg-g", .ip = ip("2001:db8::1") },
+		{ .dev = "qg-g", .ip = ip("192.0.2.9") }, { .dev = "qr-none", .ip = ip("192.0.2.1") },
+		{ .dev = "qr-g", .ip = ip("192.0.2.1") }, { .dev = "qr-g", .ip = ip("2001:db8:7::1") },
+	};
+	uint8_t frame[ANNOUNCE_FRAME_MAX];
+	struct ns_state want;
+	size_t frames = 99;
+	int fd;
+
+	(void)state;
+	assert_int_equal(announce_send("qrouter-none", list, 1, &frames), -ENOENT);
+	begin_state(&want, "qrouter-gratuitous");
+	want_link(&want, "qg-g", br_ex, 1);
+	strcpy(want_link(&want, "qr-g", br_a, 1)->peer, "tapg2");
+	want_addr(&want, "qg-g", "192.0.2.1/24");
+	want_addr(&want, "qg-g", "2001:db8::1/64");
+	ns_state_sort(&want);
+	make_quietly(&want);
+	run("for i in $(seq 100); do ip -n qrouter-gratuitous -6 addr show qg-g | grep -q tentative || exit 0; sleep 0.05; done");
+	run("ip netns exec qrouter-gratuitous sysctl -qw net.ipv6.conf.qr-g.dad_transmits=100");
+	want_addr(&want, "qr-g", "2001:db8:7::1/64");
+	ns_state_sort(&want);
+	make_quietly(&want);
+	fd = listen_on("tapg");
+	assert_int_equal(announce_send("qrouter-gratuitous", list, sizeof list / sizeof *list, &frames), 0);
+	assert_int_equal(frames, 3);
+	assert_int_equal(list[0].result, ANNOUNCE_SENT);
+	assert_int_equal(list[1].result, ANNOUNCE_SENT);
+	assert_int_equal(list[2].result, ANNOUNCE_NOT_OURS);
+	assert_int_equal(list[3].result, ANNOUNCE_NOT_OURS);
+	assert_int_equal(list[4].result, ANNOUNCE_NOT_OURS);
+	assert_int_equal(list[5].result, ANNOUNCE_TENTATIVE);
+	for (int form = 0; form < 2; form++)
+		assert_heard(fd, frame, announce_build(&list[0].ip, &want.links.at[0].mac, form, frame));
+	assert_heard(fd, frame, announce_build(&list[1].ip, &want.links.at[0].mac, 0, frame));
+	close(fd);
+	run("ip -n qrouter-gratuitous link set qg-g down");
+	assert_int_equal(announce_send("qrouter-gratuitous", list, 1, &frames), 0);
+	assert_int_equal(list[0].result, ANNOUNCE_FAILED);
+	assert_int_equal(list[0].error, -ENETDOWN);
+	unmake(&want);
+}
+
+/* ---- watch ---- */
+
+struct heard { int changed, links, overruns, last_id; char dev[IFNAMSIZ]; };
+
+static void on_event(const struct watch_event *e, void *ctx)
+{
+	struct heard *h = ctx;
+
+	if (e->kind == WATCH_OVERRUN)
+		h->overruns++;
+	else if (e->kind == WATCH_LINK_NEW)
+		h->links++;
+	else
+		h->changed++;
+	if (e->ns_id >= 0)
+		h->last_id = e->ns_id;
+	memcpy(h->dev, e->dev, sizeof h->dev);
+}
+
+static struct heard hear(struct watch *w)
+{
+	struct heard h = { .last_id = -2 };
+
+	while (watch_read(w, w->route_fd, on_event, &h) == 0)
+		;
+	while (watch_read(w, w->nft_fd, on_event, &h) == 0)
+		;
+	return h;
+}
+
+/* Some things are told by the kernel's background workers. */
+static void calm(struct watch *w)
+{
+	usleep(300000);
+	hear(w);
+}
+
+static void assert_told(struct watch *w, int id, const char *command)
+{
+	struct heard h = { 0 };
+
+	hear(w);
+	run("%s", command);
+	for (int i = 0; i < 100 && !(h.changed && h.last_id == id); i++) {
+		h = hear(w);
+		usleep(20000);
+	}
+	if (!h.changed || h.last_id != id)
+		fail_msg("`%s` told %d times, of %d and not %d", command, h.changed, h.last_id, id);
+}
+
+static void assert_not_told(struct watch *w, const char *command)
+{
+	struct heard h;
+
+	calm(w);
+	run("%s", command);
+	h = hear(w);
+	if (h.changed)
+		fail_msg("`%s` told %d times of %s", command, h.changed, h.dev);
+}
+
+static void test_watch(void **state)
+{
+	static const char *const told[] = {
+		"ip -n qrouter-w addr add 192.0.2.7/24 dev qg-w",
+		"ip -n qrouter-w addr del 192.0.2.1/24 dev qg-w",
+		"ip -n qrouter-w addr add 192.0.2.1/24 dev qg-w",
+		"ip -n qrouter-w -6 addr add 2001:db8::7/64 dev qg-w nodad",
+		"ip -n qrouter-w -6 addr del 2001:db8::7/64 dev qg-w",
+		"ip -n qrouter-w route del default",
+		"ip -n qrouter-w route add default via 192.0.2.254 proto static",
+		"ip -n qrouter-w link set qg-w mtu 1300",
+		"ip -n qrouter-w link set qg-w down",
+		"ip -n qrouter-w link set qg-w up",
+		"ip link set tapw mtu 1200",
+		"ip link set tapw down",
+		"ip link set tapw nomaster",
+		"ip netns exec qrouter-w nft add table ip stranger",
+		"ip -n qrouter-w link del qg-w",
+	};
+	struct ns_state want;
+	struct watch w;
+	struct heard h;
+	int fd, id;
+
+	(void)state;
+	begin_state(&want, "qrouter-w");
+	want_sysctl(&want, "ipv4/conf/all/promote_secondaries", "1", false);
+	want_link(&want, "qg-w", br_ex, 1);
+	want_addr(&want, "qg-w", "192.0.2.1/24");
+	ROUTE(&want, "0.0.0.0/0", "192.0.2.254 qg-w");
+	make_quietly(&want);
+	assert_int_equal(ns_enter("qrouter-w", &fd), 0);
+	ns_leave();
+	id = ns_id(fd);
+	close(fd);
+	assert_true(id >= 0);
+	assert_int_equal(watch_open(&w), 0);
+	h = hear(&w);
+	assert_int_equal(h.changed, 0);
+	run("ip -n qrouter-w addr add 192.0.2.6/24 dev qg-w");
+	assert_int_equal(hear(&w).changed, 0);		/* not listening yet */
+	run("ip -n qrouter-w addr del 192.0.2.6/24 dev qg-w");
+	assert_int_equal(watch_listen(&w), 0);
+	await_link_local("qrouter-w", "qg-w");
+	for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+		assert_told(&w, id, told[i]);
+	assert_not_told(&w, "ip addr add 192.0.2.99/32 dev lo; ip addr del 192.0.2.99/32 dev lo");
+	assert_not_told(&w, "ip -n qrouter-w route add 192.0.2.99/32 dev lo; ip -n qrouter-w route del 192.0.2.99/32");
+
+	/* Own changes: an address, a route, a removal. */
+	make_quietly(&want);
+	calm(&w);
+	want.routes.n = 0;
+	ROUTE(&want, "0.0.0.0/0", "192.0.2.253 qg-w");
+	ROUTE(&want, "198.51.100.0/24", "192.0.2.252 -");
+	want_addr(&want, "qg-w", "192.0.2.2/32");
+	make_quietly(&want);
+	want.addrs.n--;
+	want.routes.n--;
+	make_quietly(&want);
+	h = hear(&w);
+	if (h.changed)
+		fail_msg("own changes were told: %d, %s", h.changed, h.dev);
+
+	/* A bridge that appears. */
+	run("ip link add br-late type bridge");
+	h = hear(&w);
+	assert_true(h.links > 0);
+	assert_string_equal(h.dev, "br-late");
+	run("ip link del br-late");
+
+	watch_pause(&w);
+	run("ip -n qrouter-w addr add 192.0.2.5/24 dev qg-w");
+	assert_int_equal(hear(&w).changed, 0);
+	assert_int_equal(watch_listen(&w), 0);
+	assert_int_equal(hear(&w).changed, 0);
+	watch_close(&w);
+	unmake(&want);
+}
+
+static void test_watch_overrun(void **state)
+{
+	struct watch w;
+	int size = 4096;
+	struct heard h;
+
+	(void)state;
+	assert_int_equal(watch_open(&w), 0);
+	assert_int_equal(setsockopt(w.route_fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size), 0);
+	assert_int_equal(watch_listen(&w), 0);
+	run("for i in $(seq 20); do ip link set br-a mtu 1400; ip link set br-a mtu 1500; done");
+	h = hear(&w);
+	assert_int_equal(h.overruns, 1);
+	watch_close(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -527,6 +756,9 @@ int main(void)
 		cmocka_unit_test(test_cold_then_nothing),
 		cmocka_unit_test(test_every_operation),
 		cmocka_unit_test(test_missing_bridge),
+		cmocka_unit_test(test_announce),
+		cmocka_unit_test(test_watch),
+		cmocka_unit_test(test_watch_overrun),
 	};
 
 	if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
