@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FLOATING_IPS = 5, PORTS_PER_BRIDGE = 250, ROUTERS_MAX = 1000 };
+enum { FLOATING_IPS = 5, PORTS_PER_BRIDGE = 25, ROUTERS_MAX = 1000 };
 enum phase { NETNS, SYSCTL, LINK, ADDR, ROUTE, NFT, PHASES };
 
 static const char *const phase_names[PHASES] = { "netns", "sysctl", "link", "addr", "route", "nft" };
