@@ -11,7 +11,7 @@ struct text { char *at; size_t n, room; };	/* at is NULL while empty, else ended
 void text_add(struct text *t, const char *s, size_t n);
 void text_put(struct text *t, const char *s);
 void text_printf(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void text_vprintf(struct text *t, const char *format, va_list ap);
+void text_vprintf(struct text *t, const char *format, va_list ap) __attribute__((format(printf, 2, 0)));
 void text_free(struct text *t);
 /* Never NULL. */
 static inline const char *text_str(const struct text *t) { return t->at ? t->at : ""; }
