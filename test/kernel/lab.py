@@ -259,7 +259,7 @@ class Lab:
 
     def bridge(self, name, network=None, mtu=None):
         """A bridge in root; with `network` also that network's bridge in the settings."""
-        self.root.batch(f"link add {name} type bridge forward_delay 0", f"link set {name} up")
+        self.root.batch(f"link add {name} type bridge forward_delay 0", f"link set {name} addrgenmode none up")
         if network:
             entry = self.networks.setdefault(network, {"bridge": []})
             entry["bridge"].append(name)
@@ -416,7 +416,7 @@ class Lab:
         """l3ctl: its output (form "json": parsed; "all": (status, out, err))."""
         command = [os.path.join(BUILD, "l3ctl"), "-s", self.control, *(["--json"] if form == "json" else []), *argv]
         with self.root:
-            done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
+            done = subprocess.run(command, input=text or "", capture_output=True, text=True, timeout=60)
         if form == "all":
             return done.returncode, done.stdout, done.stderr
         assert not check or done.returncode == 0, f"l3ctl {argv}: {done.returncode} {done.stdout}{done.stderr}"
@@ -453,7 +453,8 @@ class Lab:
                 state[name] = {
                     "links": {n: (k["address"], k["mtu"], "UP" in k["flags"]) for n, k in ns.links().items()},
                     "addresses": sorted((link["ifname"], a["local"], a["prefixlen"])
-                                        for link in ns.json("ip", "-j", "addr") for a in link.get("addr_info", ()) if a["scope"] == "global"),
+                                        for link in ns.json("ip", "-j", "addr") for a in link.get("addr_info", ())
+                                        if a["scope"] == "global"),
                     "routes": sorted(line.strip() for family in "46" for line in
                                      ns.ip(f"-{family} route show proto static").splitlines()),
                     "nft": ns.nft(),

@@ -149,7 +149,7 @@ def test_status_and_show(lab):
     parsed = lab.ctl("status", form="json")
     assert parsed.get("status", parsed)["routers"] == status["routers"]
     shown = lab.ask("show", router="web")["router"]
-    assert FIP in shown["plan"] and shown["ops"] == [] and shown["last"]["writes"] > 0
+    assert FIP in shown["plan"] and shown["ops"] == [] and shown["last"]["milliseconds"] >= 0
     assert "web" in lab.ctl("routers") and "office" in lab.ctl("routers")
     assert FIP in lab.ctl("show", "web")
     assert lab.ctl("show", "nobody", form="all")[0] == 1

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from lab import TOP
+from packets import until
 
 PLANS = os.path.join(TOP, "test", "plan")
 GOLDENS = sorted(os.path.basename(path)[:-5] for path in glob.glob(os.path.join(PLANS, "*.yaml"))
@@ -49,6 +50,5 @@ def test_second_pass_writes_nothing(node, name):
     monitor.close()
     # And away again: nothing is left.
     node.remove(name + ".yaml")
-    node.ask("resync")
-    node.wait()
-    assert node.namespaces() == [] and not [dev for dev in node.root.links() if dev.startswith("tap")]
+    assert until(lambda: node.namespaces() == [], 2.0)
+    assert not [dev for dev in node.root.links() if dev.startswith("tap")]
