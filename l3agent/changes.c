@@ -170,7 +170,7 @@ int changes_apply(struct agent *a, const char *name, const char *text, size_t n,
 			error = add_new(ret, a->conf, r, text + start, block_n);
 		concerns(ret, r);
 	}
-	return error ? error : files_conflicts(a->files, name, &ret->parsed, ret->files.at, ret->files.n, ret->problems);
+	return error ? error : files_conflicts(a->files, name, &ret->parsed, ret->problems);
 }
 
 int changes_delete(const struct router *r, struct changes *ret)

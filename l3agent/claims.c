@@ -15,7 +15,7 @@ enum { KEY_MAX = 512, DEVICE_ID_LENGTH = 11 };
 struct claim {
 	UT_hash_handle hh;
 	struct claim *next;		/* of the same owner */
-	const struct claim_owner *owner;
+	struct claim_owner *owner;
 	unsigned line;
 	char key[];			/* "id/…", "address/<network>/…", "port/…": the kind is for people, too */
 };
@@ -131,10 +131,12 @@ void claims_set(struct claims *c, struct claim_owner *owner, const struct router
 		walk(routers->at[i], take_one, &taking);
 }
 
-bool claims_has_router(const struct claims *c, const struct uuid *id)
+struct claim_owner *claims_router_owner(const struct claims *c, const struct uuid *id)
 {
 	char key[sizeof "id/" + UUID_TEXT], text[UUID_TEXT];
+	struct claim *found;
 
 	snprintf(key, sizeof key, "id/%s", uuid_print(id, text));
-	return find(c, key) != NULL;
+	found = find(c, key);
+	return found ? found->owner : NULL;
 }

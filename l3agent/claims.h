@@ -24,6 +24,6 @@ bool claims_check(const struct claims *c, const struct claim_owner *owner, const
 		  struct problems *problems);
 /* Replaces owner's claims by those of `routers` (NULL: none). What somebody else holds stays his. */
 void claims_set(struct claims *c, struct claim_owner *owner, const struct routers *routers);
-/* Is there a router with this id ("id/<uuid>")? */
+/* Who has the router with this id; NULL: nobody. */
 struct uuid;
-bool claims_has_router(const struct claims *c, const struct uuid *id);
+struct claim_owner *claims_router_owner(const struct claims *c, const struct uuid *id);

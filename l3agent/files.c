@@ -178,7 +178,7 @@ static void publish(struct files *f, struct file *file, struct routers *routers,
 {
 	claims_set(&f->claims, &file->owner, routers);
 	for (size_t i = 0; i < file->ids.n; i++)
-		if (!claims_has_router(&f->claims, &file->ids.at[i]))
+		if (!claims_router_owner(&f->claims, &file->ids.at[i]))
 			*vec_add(&f->leaving) = file->ids.at[i];
 	file->ids.n = 0;
 	for (size_t i = 0; i < routers->n; i++) {
@@ -263,7 +263,7 @@ static void settle(struct files *f, enum agent_priority priority)
 	bool sound = !f->error;
 
 	for (size_t i = 0; i < f->leaving.n; i++)
-		if (!claims_has_router(&f->claims, &f->leaving.at[i]))
+		if (!claims_router_owner(&f->claims, &f->leaving.at[i]))
 			agent_gone(f->agent, &f->leaving.at[i], priority);
 	f->leaving.n = 0;
 	if (f->agent->synced || f->error)
@@ -654,25 +654,24 @@ int files_write_all(struct files *f, const struct files_change *changes, size_t 
 	return error;
 }
 
-static void set_replacing(struct files *f, const struct files_change *changes, size_t n, bool replacing)
+static void set_replacing(struct files *f, const struct routers *routers, bool replacing)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct file *file = find(f, changes[i].path);
+	for (size_t i = 0; i < routers->n; i++) {
+		struct claim_owner *owner = claims_router_owner(&f->claims, &routers->at[i]->id);
 
-		if (file)
-			file->owner.replacing = replacing;
+		if (owner)
+			owner->replacing = replacing;
 	}
 }
 
-int files_conflicts(struct files *f, const char *name, const struct routers *routers, const struct files_change *changes,
-		    size_t n, struct problems *problems)
+int files_conflicts(struct files *f, const char *name, const struct routers *routers, struct problems *problems)
 {
 	struct claim_owner owner = { .path = name };
 	bool fine;
 
-	set_replacing(f, changes, n, true);
+	set_replacing(f, routers, true);
 	fine = claims_check(&f->claims, &owner, routers, problems);
-	set_replacing(f, changes, n, false);
+	set_replacing(f, routers, false);
 	return fine ? 0 : -EINVAL;
 }
 

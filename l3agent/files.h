@@ -38,10 +38,9 @@ void files_problems(const struct files *f, void (*each)(const struct problem *p,
 struct files_change { char *path; char *text; size_t n; };
 int files_write_all(struct files *f, const struct files_change *changes, size_t n, bool dry_run, struct problems *problems);
 
-/* Faults for what these routers, which stand in a text called `name`, claim although a file has it that is not among the
- * changes: a person is told of his own text and not of the file that it would have become. 0 or -EINVAL. */
-int files_conflicts(struct files *f, const char *name, const struct routers *routers, const struct files_change *changes,
-		    size_t n, struct problems *problems);
+/* Faults for what these routers, which stand in a text called `name`, claim although another file has it than those where
+ * they stand now: a person is told of his own text and not of the file that it would have become. 0 or -EINVAL. */
+int files_conflicts(struct files *f, const char *name, const struct routers *routers, struct problems *problems);
 
 /* Checks the whole directory without an agent (l3agentd -n): number of routers, faults in `problems`. */
 size_t files_check(const struct conf *conf, struct problems *problems);

@@ -96,12 +96,12 @@ static void test_has_router(void **state)
 	struct uuid id = one.at[0]->id;
 
 	(void)state;
-	assert_false(claims_has_router(&claims, &id));
+	assert_null(claims_router_owner(&claims, &id));
 	claims_set(&claims, &a, &one);
-	assert_true(claims_has_router(&claims, &id));
+	assert_ptr_equal(claims_router_owner(&claims, &id), &a);
 	claims_set(&claims, &a, &two);
-	assert_false(claims_has_router(&claims, &id));
-	assert_true(claims_has_router(&claims, &two.at[0]->id));
+	assert_null(claims_router_owner(&claims, &id));
+	assert_ptr_equal(claims_router_owner(&claims, &two.at[0]->id), &a);
 	claims_set(&claims, &a, NULL);
 	routers_free(&one);
 	routers_free(&two);
