@@ -4,6 +4,7 @@
 #include "elements.h"
 #include "key.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -13,7 +14,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ERROR_TEXT = 200, DELETE_BYTES = 256 << 10 };
+enum {
+	ERROR_TEXT = 200,
+	DELETE_BYTES = 256 << 10,
+	/* One walk over the kernel's table, which all namespaces share, costs as much as telling this many flows (7
+	 * ms with 262,144 buckets). */
+	FLOWS_PER_WALK = 8192,
+	/* Bits of CTA_FILTER_ORIG_FLAGS and _REPLY_FLAGS; no header for user space has them. */
+	FILTER_IP_DST = 1 << 1, FILTER_PROTO_NUM = 1 << 3, FILTER_PROTO_DST_PORT = 1 << 5,
+};
 
 /* One end of a flow's tuple that matters here. */
 struct target { struct ip ip; uint8_t protocol; uint16_t port; };
@@ -93,6 +102,13 @@ static int send_deletions(struct flush *f)
 	return f->error ? f->error : error == -ENOENT ? 0 : error;
 }
 
+static struct nlmsghdr *begin(struct nl_batch *b, uint16_t type, uint16_t flags, uint8_t family)
+{
+	struct nfgenmsg nfgen = { .nfgen_family = family, .version = NFNETLINK_V0 };
+
+	return nl_begin(b, (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type), flags, &nfgen, sizeof nfgen);
+}
+
 static int hear_flow(const struct nlmsghdr *h, void *ctx)
 {
 	static const uint16_t want[CTA_MAX + 1] = { [CTA_ID] = 4, [CTA_ZONE] = 2 };
@@ -110,8 +126,7 @@ static int hear_flow(const struct nlmsghdr *h, void *ctx)
 	    !is_leaving(f, &original.ip, original.protocol, original.port))
 		return 0;
 	/* By its id too: a new flow with the same tuple is not the one that was seen. */
-	del = nl_begin(&f->dels, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE, 0,
-		       &(struct nfgenmsg){ nfgen->nfgen_family, NFNETLINK_V0, 0 }, sizeof *nfgen);
+	del = begin(&f->dels, IPCTNL_MSG_CT_DELETE, 0, nfgen->nfgen_family);
 	for (size_t i = 0; i < sizeof echoed / sizeof *echoed; i++)
 		if (tb[echoed[i]])
 			mnl_attr_put(del, tb[echoed[i]]->nla_type, mnl_attr_get_payload_len(tb[echoed[i]]),
@@ -119,21 +134,79 @@ static int hear_flow(const struct nlmsghdr *h, void *ctx)
 	return f->dels.n > DELETE_BYTES ? send_deletions(f) : 0;
 }
 
-/* Both families at once if both leave: the kernel walks its one table for either. */
-static uint8_t family(const struct flush *f)
+static int hear_count(const struct nlmsghdr *h, void *ctx)
 {
-	uint8_t first = f->leaving[0].ip.family;
+	static const uint16_t want[CTA_STATS_GLOBAL_MAX + 1] = { [CTA_STATS_GLOBAL_ENTRIES] = 4 };
+	const struct nlattr *tb[CTA_STATS_GLOBAL_MAX + 1];
 
-	return f->leaving[f->n - 1].ip.family == first ? first : AF_UNSPEC;
+	nl_attrs(tb, want, CTA_STATS_GLOBAL_MAX + 1, mnl_nlmsg_get_payload_offset(h, sizeof(struct nfgenmsg)),
+		 mnl_nlmsg_get_payload_tail(h));
+	if (!tb[CTA_STATS_GLOBAL_ENTRIES])
+		return -EPROTO;
+	*(uint32_t *)ctx = ntohl(mnl_attr_get_u32(tb[CTA_STATS_GLOBAL_ENTRIES]));
+	return 0;
+}
+
+/* The namespace's flows. */
+static int count_flows(struct nl *nl, struct nl_batch *b, uint32_t *ret)
+{
+	begin(b, IPCTNL_MSG_CT_GET_STATS, 0, AF_UNSPEC);
+	return nl_ask(nl, b, hear_count, NULL, ret);
+}
+
+/* Asks for the flows with this destination in one direction. A kernel before 5.8 does not know the filter and tells
+ * all: each is looked at anyway. */
+static int ask_some(struct nl *nl, struct nl_batch *b, const struct nat_leaving *l, bool original, struct flush *f)
+{
+	bool v6 = l->ip.family == AF_INET6;
+	uint32_t flags = FILTER_IP_DST | (l->protocol ? FILTER_PROTO_NUM | FILTER_PROTO_DST_PORT : 0);
+	struct nlmsghdr *h = begin(b, IPCTNL_MSG_CT_GET, NLM_F_DUMP, l->ip.family);
+	struct nlattr *tuple, *part;
+
+	tuple = mnl_attr_nest_start(h, original ? CTA_TUPLE_ORIG : CTA_TUPLE_REPLY);
+	part = mnl_attr_nest_start(h, CTA_TUPLE_IP);
+	mnl_attr_put(h, v6 ? CTA_IP_V6_DST : CTA_IP_V4_DST, v6 ? 16 : 4, l->ip.bytes);
+	mnl_attr_nest_end(h, part);
+	if (l->protocol) {
+		part = mnl_attr_nest_start(h, CTA_TUPLE_PROTO);
+		mnl_attr_put_u8(h, CTA_PROTO_NUM, l->protocol);
+		mnl_attr_put_u16(h, CTA_PROTO_DST_PORT, htons(l->port));
+		mnl_attr_nest_end(h, part);
+	}
+	mnl_attr_nest_end(h, tuple);
+	part = mnl_attr_nest_start(h, CTA_FILTER);
+	mnl_attr_put_u32(h, CTA_FILTER_ORIG_FLAGS, original ? flags : 0);
+	mnl_attr_put_u32(h, CTA_FILTER_REPLY_FLAGS, original ? 0 : flags);
+	mnl_attr_nest_end(h, part);
+	return nl_ask(nl, b, hear_flow, NULL, f);
+}
+
+/* Both families at once if both leave: the kernel walks its one table for either. */
+static int ask_all(struct nl *nl, struct nl_batch *b, struct flush *f)
+{
+	uint8_t first = f->leaving[0].ip.family, last = f->leaving[f->n - 1].ip.family;
+
+	begin(b, IPCTNL_MSG_CT_GET, NLM_F_DUMP, first == last ? first : AF_UNSPEC);
+	return nl_ask(nl, b, hear_flow, NULL, f);
 }
 
 static int flush_flows(struct nl *nl, struct nl_batch *b, struct flush *f)
 {
-	struct nfgenmsg nfgen = { .nfgen_family = family(f), .version = NFNETLINK_V0 };
-	int error, sent;
+	uint32_t count = 0;
+	size_t walks = 0;
+	int error = count_flows(nl, b, &count), sent;
 
-	nl_begin(b, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, NLM_F_DUMP, &nfgen, sizeof nfgen);
-	error = nl_ask(nl, b, hear_flow, NULL, f);
+	if (error || !count)
+		return error;
+	for (size_t i = 0; i < f->n; i++)
+		walks += f->leaving[i].protocol ? 1 : 2;
+	if (walks * FLOWS_PER_WALK >= count)
+		error = ask_all(nl, b, f);
+	for (size_t i = 0; !error && walks * FLOWS_PER_WALK < count && i < f->n; i++) {
+		error = ask_some(nl, b, &f->leaving[i], true, f);
+		if (!error && !f->leaving[i].protocol)
+			error = ask_some(nl, b, &f->leaving[i], false, f);
+	}
 	sent = send_deletions(f);
 	return error ? error : sent;
 }

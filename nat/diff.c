@@ -130,11 +130,14 @@ static void diff_journal(struct work *w, const struct nat *have, const struct ip
 	vec_free(&w->left);
 }
 
+#define WALK(field, key, each) \
+	vec_walk(have->elements.field.at, have->elements.field.n, want->field.at, want->field.n, \
+		 sizeof *want->field.at, key, each, &w)
+
 void nat_diff(const struct nat_have *have, const struct nat *want, const struct nat_conf *conf, const struct ip *left,
 	      size_t n_left, struct nat_ops *ret)
 {
 	struct work w = { .want = want, .conf = conf };
-	const struct nat *h = &have->elements;
 
 	if (!want) {
 		if (have->table)
@@ -146,12 +149,12 @@ void nat_diff(const struct nat_have *have, const struct nat *want, const struct 
 		op(&w, NAT_TABLE_ADD, NULL, want);
 	else if (!have->skeleton)
 		op(&w, NAT_TABLE_REPLACE, have, want);
-	vec_walk(h->external.at, h->external.n, want->external.at, want->external.n, sizeof *h->external.at, key_external, diff_external, &w);
-	diff_gateway(&w, &h->gateway, &want->gateway);
-	vec_walk(h->snat.at, h->snat.n, want->snat.at, want->snat.n, sizeof *h->snat.at, key_snat, diff_snat, &w);
-	vec_walk(h->dnats.at, h->dnats.n, want->dnats.at, want->dnats.n, sizeof *h->dnats.at, key_dnat, diff_dnat, &w);
-	vec_walk(h->forwards.at, h->forwards.n, want->forwards.at, want->forwards.n, sizeof *h->forwards.at, key_forward, diff_forward, &w);
-	diff_journal(&w, h, left, n_left);
+	WALK(external, key_external, diff_external);
+	diff_gateway(&w, &have->elements.gateway, &want->gateway);
+	WALK(snat, key_snat, diff_snat);
+	WALK(dnats, key_dnat, diff_dnat);
+	WALK(forwards, key_forward, diff_forward);
+	diff_journal(&w, &have->elements, left, n_left);
 	*ret = w.ops;
 }
 

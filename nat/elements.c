@@ -119,7 +119,8 @@ void fixed_derive(const struct nat *n, struct nat_fixed *ret)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < n->dnats.n; i++)
-		*vec_add(&f.pairs) = (uint64_t)number(n->dnats.at[i].to.bytes) << 32 | number(n->dnats.at[i].from.bytes);
+		*vec_add(&f.pairs) = (uint64_t)number(n->dnats.at[i].to.bytes) << 32 |
+				     number(n->dnats.at[i].from.bytes);
 	fixed_sort(&f);
 	for (size_t i = 0; i < f.pairs.n; i++)
 		if (!i || f.pairs.at[i] >> 32 != f.pairs.at[i - 1] >> 32)
@@ -171,7 +172,8 @@ void elements_put(struct elements *e, enum nat_set set, bool del, const struct n
 		elements_end(e);
 	if (!e->request) {
 		/* Without NLM_F_EXCL: an address can be on the journal already. */
-		e->request = skeleton_begin(e->b, del ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM, del ? 0 : NLM_F_CREATE);
+		e->request = del ? skeleton_begin(e->b, NFT_MSG_DELSETELEM, 0) :
+				   skeleton_begin(e->b, NFT_MSG_NEWSETELEM, NLM_F_CREATE);
 		mnl_attr_put_strz(e->request, NFTA_SET_ELEM_LIST_SET, s->name);
 		e->list = mnl_attr_nest_start(e->request, NFTA_SET_ELEM_LIST_ELEMENTS);
 		e->set = set;
@@ -221,7 +223,9 @@ void elements_put_all(struct elements *e, const struct nat *n)
 
 void elements_ask(struct nl_batch *b, enum nat_set set)
 {
-	mnl_attr_put_strz(skeleton_begin(b, NFT_MSG_GETSETELEM, NLM_F_DUMP), NFTA_SET_ELEM_LIST_SET, nat_shapes[set].name);
+	struct nlmsghdr *h = skeleton_begin(b, NFT_MSG_GETSETELEM, NLM_F_DUMP);
+
+	mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, nat_shapes[set].name);
 }
 
 static const uint8_t *value(const struct nlattr *nest, size_t n)
@@ -292,7 +296,8 @@ static bool take_element(const struct nlattr *element, enum nat_set set, struct 
 	const struct nat_shape *s = &nat_shapes[set];
 	const uint8_t *key, *data;
 
-	nl_attrs(tb, want, NFTA_SET_ELEM_MAX + 1, mnl_attr_get_payload(element), (const char *)element + element->nla_len);
+	nl_attrs(tb, want, NFTA_SET_ELEM_MAX + 1, mnl_attr_get_payload(element),
+		 (const char *)element + element->nla_len);
 	/* Flags: the catch-all element. */
 	key = value(tb[NFTA_SET_ELEM_KEY], s->key_size);
 	data = value(tb[NFTA_SET_ELEM_DATA], s->data_size);

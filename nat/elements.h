@@ -2,8 +2,8 @@
 #pragma once
 
 /* Elements of the table's sets and maps as nf_tables carries them, and what they mean in struct nat. The map `fixed`
- * (fixed → floating) is not in struct nat, because it follows from the dnats: where several floating IPs point to one fixed
- * address, the lowest is the one that it shows. Used within nat/ only. */
+ * (fixed → floating) is not in struct nat, because it follows from the dnats: where several floating IPs point to
+ * one fixed address, the lowest is the one that it shows. Used within nat/ only. */
 
 #include "nat.h"
 #include "skeleton.h"

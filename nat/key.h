@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* The keys of struct nat's arrays: their order, as qsort and vec_walk take it, and how a key's protocol is written. Used
- * within nat/ only. */
+/* The keys of struct nat's arrays: their order, as qsort and vec_walk take it, and how a key's protocol is written.
+ * Used within nat/ only. */
 
 #include <stdint.h>
 

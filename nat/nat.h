@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* The packet filter of one router: a single nf_tables table `inet l3agent` whose chains and rules are the same for every
- * router (the skeleton); all that differs between routers is elements of sets and maps, so that the thousandth floating IP
- * costs what the first did. Observed from the kernel each time, changed in one batch.
+/* The packet filter of one router: a single nf_tables table `inet l3agent` whose chains and rules are the same for
+ * every router (the skeleton); all that differs between routers is elements of sets and maps, so that the thousandth
+ * floating IP costs what the first did. Observed from the kernel each time, changed in one batch.
  *
  *   nat_observe → have     nat_diff(have, want) → ops     nat_apply(ops)     nat_flush (conntrack of what left)
  *
- * What left is written to the set `leaving` (IPv6: `leaving6`) by the same batch that takes it out of the maps, and is taken
- * out of it only after the flush: the kernel keeps the journal, so a crash in between loses nothing. It is lost if somebody
- * deletes the table.
- * A flow meets the rules once, with its first packet: what changes here does not move a flow that goes on, unless it is
- * flushed. Knows struct nat and nf_tables; not Neutron, not YAML. */
+ * What left is written to the set `leaving` (IPv6: `leaving6`) by the same batch that takes it out of the maps, and
+ * is taken out of it only after the flush: the kernel keeps the journal, so a crash in between loses nothing. It is
+ * lost if somebody deletes the table. A flow meets the rules once, with its first packet: what changes here does not
+ * move a flow that goes on, unless it is flushed. Knows struct nat and nf_tables; not Neutron, not YAML. */
 
 #include "ip.h"
 #include "vec.h"
@@ -26,8 +25,8 @@ struct text;
 
 struct nat_external { char dev[IFNAMSIZ]; };
 struct nat_snat { char dev[IFNAMSIZ]; struct ip ip; };	/* out of dev: new source. key: dev */
-/* floating → fixed, and back: what the fixed address sends out has the floating one as its source; the lowest, if several
- * floating IPs lead to one fixed address. IPv4. key: from */
+/* floating → fixed, and back: what the fixed address sends out has the floating one as its source; the lowest, if
+ * several floating IPs lead to one fixed address. IPv4. key: from */
 struct nat_dnat { struct ip from, to; };
 struct nat_forward {				/* key: ip, protocol, port */
 	struct ip ip; uint8_t protocol; uint16_t port;
@@ -65,8 +64,8 @@ struct nat_have {
 int nat_observe(const struct nat_conf *conf, struct nat_have *ret);
 void nat_have_free(struct nat_have *h);
 
-/* Operations are over elements; a missing or damaged skeleton is one more operation (the table is then made anew, with all
- * elements, in the same batch: never a moment without rules). */
+/* Operations are over elements; a missing or damaged skeleton is one more operation (the table is then made anew,
+ * with all elements, in the same batch: never a moment without rules). */
 struct nat_op {
 	enum { NAT_TABLE_ADD, NAT_TABLE_REPLACE, NAT_TABLE_DEL, NAT_EXTERNAL, NAT_GATEWAY, NAT_SNAT, NAT_DNAT, NAT_FORWARD,
 	       NAT_LEAVING } kind;
@@ -83,10 +82,11 @@ struct nat_op {
 };
 struct nat_ops { VEC(struct nat_op) ops; };
 
-/* Pure; have and want are sorted. On the journal go: a dnat's or forward's key that goes, a forward's key whose target
- * changes, a dnat's whose target changes if conf.flush_moved, an address that the router no longer shows (gateway, snat),
- * and those in `left`, which are about to leave its devices. What have.leaving holds already is no operation, but due: flush
- * have.leaving together with the NAT_LEAVING ops. want NULL: the table is to go, with its journal. */
+/* Pure; have and want are sorted. On the journal go: a dnat's or forward's key that goes, a forward's key whose
+ * target changes, a dnat's whose target changes if conf.flush_moved, an address that the router no longer shows
+ * (gateway, snat), and those in `left`, which are about to leave its devices. What have.leaving holds already is no
+ * operation, but due: flush have.leaving together with the NAT_LEAVING ops. want NULL: the table is to go, with its
+ * journal. */
 void nat_diff(const struct nat_have *have, const struct nat *want, const struct nat_conf *conf, const struct ip *left,
 	      size_t n_left, struct nat_ops *ret);
 void nat_ops_free(struct nat_ops *o);
@@ -99,8 +99,8 @@ void nat_op_print(const struct nat_op *op, struct text *out);
 int nat_apply(const struct nat_ops *ops, const struct nat_have *have, const struct nat *want, const struct nat_conf *conf,
 	      char *error_text);
 
-/* Ends the flows of everything in `leaving`: deletes their conntrack entries (original destination or reply destination is
- * that address; with a protocol: original destination, protocol and destination port), then takes these elements off the
- * journal. One dump for all of them. Thread in the namespace. *ret_flows gets the number of flows ended. 0 or negative
- * errno, *error_text (size 200) as above. */
+/* Ends the flows of everything in `leaving`: deletes their conntrack entries (original destination or reply
+ * destination is that address; with a protocol: original destination, protocol and destination port), then takes
+ * these elements off the journal. One dump for all of them, or some each where that is less work. Thread in the
+ * namespace. *ret_flows gets the number of flows ended. 0 or negative errno, *error_text (size 200) as above. */
 int nat_flush(const struct nat_leaving *leaving, size_t n, size_t *ret_flows, char *error_text);

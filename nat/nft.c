@@ -120,7 +120,8 @@ static bool fixed_agrees(const struct reading *r)
 
 	fixed_derive(&r->have.elements, &derived);
 	ret = derived.pairs.n == r->fixed.pairs.n &&
-	      (!derived.pairs.n || memcmp(derived.pairs.at, r->fixed.pairs.at, derived.pairs.n * sizeof(uint64_t)) == 0);
+	      (!derived.pairs.n ||
+	       memcmp(derived.pairs.at, r->fixed.pairs.at, derived.pairs.n * sizeof(uint64_t)) == 0);
 	fixed_free(&derived);
 	return ret;
 }
@@ -142,9 +143,9 @@ static bool has_twins(const void *at, size_t n, size_t size, int (*compare)(cons
 	return false;
 }
 
-/* While the kernel moves a set that has grown into a larger hash table (it does so some time after the commit), a dump in
- * several parts can tell one element twice and leave another out, and does not say so. The number of elements told is right,
- * so where one is missing there are twins. */
+/* While the kernel moves a set that has grown into a larger hash table (it does so some time after the commit), a
+ * dump in several parts can tell one element twice and leave another out, and does not say so. The number of
+ * elements told is right, so where one is missing there are twins. */
 static bool torn(const struct reading *r)
 {
 	const struct nat *n = &r->have.elements;
@@ -273,8 +274,8 @@ static void put_fixed_changes(struct elements *e, bool del, const struct nat_fix
 {
 	struct fixed_step step = { e, del };
 
-	vec_walk(have->pairs.at, have->pairs.n, want->pairs.at, want->pairs.n, sizeof(uint64_t), compare_fixed, put_fixed,
-		 &step);
+	vec_walk(have->pairs.at, have->pairs.n, want->pairs.at, want->pairs.n, sizeof(uint64_t), compare_fixed,
+		 put_fixed, &step);
 }
 
 /* First all that goes, then all that comes: a changed element does both. */

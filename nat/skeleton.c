@@ -86,11 +86,12 @@ struct expr {
 
 /* In the text, $ stands for the metadata port and ~ for " fully-random" where that is configured.
  *
- * Only a flow's first packet meets the NAT chains. Order in postrouting: what goes from network to network stays as it is;
- * a guest with a floating IP shows that one, even to another floating IP of this router; then the router's own for what
- * goes out; and at last what was sent to a floating IP from inside, or by the router itself (whose packets have no iifname),
- * so that the answer comes back this way. The input chain sees every packet: the metadata port answers redirected flows
- * only, and a packet that conntrack does not know has no original destination and is dropped with the rest. */
+ * Only a flow's first packet meets the NAT chains. Order in postrouting: what goes from network to network stays as
+ * it is; a guest with a floating IP shows that one, even to another floating IP of this router; then the router's
+ * own for what goes out; and at last what was sent to a floating IP from inside, or by the router itself (whose
+ * packets have no iifname), so that the answer comes back this way. The input chain sees every packet: the metadata
+ * port answers redirected flows only, and a packet that conntrack does not know has no original destination and is
+ * dropped with the rest. */
 static const struct rule {
 	int chain;
 	const char *text;
@@ -152,7 +153,8 @@ static void put_verdict(struct nlmsghdr *h, uint32_t verdict)
 	mnl_attr_nest_end(h, data);
 }
 
-/* What the kernel would fill in by itself (the end of a range, the flags) is said too, so that the comparison can insist. */
+/* What the kernel would fill in by itself (the end of a range, the flags) is said too, so that the comparison can
+ * insist. */
 static void put_nat(struct nlmsghdr *h, const struct expr *e, const struct nat_conf *conf)
 {
 	uint32_t flags = NF_NAT_RANGE_MAP_IPS;
@@ -191,8 +193,8 @@ static void put_load(struct nlmsghdr *h, const struct expr *e)
 
 static void put_expr(struct nlmsghdr *h, const struct expr *e, const struct nat_conf *conf)
 {
-	static const char *const names[] = { "meta", "ct", "payload", "cmp", "bitwise", "lookup", "immediate", "immediate",
-					     "nat", "redir" };
+	static const char *const names[] = { "meta", "ct", "payload", "cmp", "bitwise", "lookup", "immediate",
+					     "immediate", "nat", "redir" };
 	static const uint32_t zero;
 	uint16_t port = htons(conf->metadata_port);
 	struct nlattr *element = mnl_attr_nest_start(h, NFTA_LIST_ELEM), *data;
@@ -286,9 +288,10 @@ struct nlmsghdr *skeleton_begin(struct nl_batch *b, uint16_t type, uint16_t flag
 
 static void put_set(struct nl_batch *b, uint32_t id, const struct nat_shape *s)
 {
-	/* For nft(8), which shows a device's name as nothing if nobody has told it of the key's byte order. Type, length, value
-	 * as libnftnl has them; 1 is the host's order. */
-	static const uint8_t host_order[] = { 0, 4, __BYTE_ORDER == __LITTLE_ENDIAN, 0, 0, __BYTE_ORDER == __BIG_ENDIAN };
+	/* For nft(8), which shows a device's name as nothing if nobody has told it of the key's byte order. Type,
+	 * length, value as libnftnl has them; 1 is the host's order. */
+	static const uint8_t host_order[] = { 0, 4, __BYTE_ORDER == __LITTLE_ENDIAN, 0, 0,
+					      __BYTE_ORDER == __BIG_ENDIAN };
 	struct nlmsghdr *h = skeleton_begin(b, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL);
 
 	mnl_attr_put_strz(h, NFTA_SET_NAME, s->name);
@@ -577,8 +580,8 @@ void skeleton_print_chains(const struct nat_conf *conf, struct text *out)
 	for (int i = 0; i < SKELETON_CHAINS; i++) {
 		const struct chain *c = &chains[i];
 
-		text_printf(out, "%s\tchain %s {\n\t\ttype %s hook %s priority %s; policy accept;\n", i ? "\n" : "", c->name,
-			    c->type, c->name, c->priority_text);
+		text_printf(out, "%s\tchain %s {\n\t\ttype %s hook %s priority %s; policy accept;\n", i ? "\n" : "",
+			    c->name, c->type, c->name, c->priority_text);
 		for (size_t k = 0; k < SKELETON_RULES; k++)
 			if (rules[k].chain == i)
 				print_rule(&rules[k], conf, out);

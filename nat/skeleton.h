@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* What every router's table is made of: its sets and maps, chains and rules, as data; the requests that make them, and the
- * comparison with what the kernel says that it has. Knows nothing of elements. Used within nat/ only. */
+/* What every router's table is made of: its sets and maps, chains and rules, as data; the requests that make them,
+ * and the comparison with what the kernel says that it has. Knows nothing of elements. Used within nat/ only. */
 
 #include "nl.h"
 
@@ -39,8 +39,8 @@ struct skeleton_seen {
 	uint32_t rules[SKELETON_CHAINS];
 	uint32_t elements[NAT_SETS];		/* UINT32_MAX: the kernel does not tell */
 };
-/* Takes one answer: NFT_MSG_NEWTABLE, NEWCHAIN, NEWSET or NEWRULE (these in the kernel's order). Chains of other tables do
- * not matter. */
+/* Takes one answer: NFT_MSG_NEWTABLE, NEWCHAIN, NEWSET or NEWRULE (these in the kernel's order). Chains of other
+ * tables do not matter. */
 void skeleton_see(struct skeleton_seen *seen, const struct nat_conf *conf, const struct nlmsghdr *h);
 /* Was all of it seen, and nothing else? */
 bool skeleton_whole(const struct skeleton_seen *seen);

@@ -24,8 +24,8 @@ static struct ip ip(const char *s)
 	return ret;
 }
 
-/* One word an element: "E dev", "G ip", "S dev ip", "D from to", "F ip protocol port to port", "L ip protocol port", lines
- * apart by ";". */
+/* One word an element: "E dev", "G ip", "S dev ip", "D from to", "F ip protocol port to port", "L ip protocol port",
+ * lines apart by ";". */
 static void build(const char *text, struct nat *ret)
 {
 	char copy[1024], *rest = copy, *item;
