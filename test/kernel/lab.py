@@ -138,7 +138,7 @@ def create_namespace(name):
 class Router(Namespace):
     """A router's namespace as the daemon made it."""
 
-    def settled(self, within=5.0):
+    def settled(self, within=15.0):
         """No address is tentative any more."""
         assert until(lambda: "tentative" not in self.ip("-6 addr"), within), self.ip("-6 addr")
 
@@ -259,7 +259,8 @@ class Lab:
 
     def bridge(self, name, network=None, mtu=None):
         """A bridge in root; with `network` also that network's bridge in the settings."""
-        self.root.batch(f"link add {name} type bridge forward_delay 0", f"link set {name} addrgenmode none up")
+        self.root.batch(f"link add {name} type bridge forward_delay 0", f"link set {name} addrgenmode none",
+                        f"link set {name} up")
         if network:
             entry = self.networks.setdefault(network, {"bridge": []})
             entry["bridge"].append(name)
@@ -273,7 +274,7 @@ class Lab:
         ns.sysctl("net/ipv6/conf/default/accept_dad", 0)
         ns.sysctl("net/ipv4/ping_group_range", "0 2147483647")
         self.root.batch(f"link add {name}-0 type veth peer name eth0 netns {name}",
-                        f"link set {name}-0 master {bridge} addrgenmode none up")
+                        f"link set {name}-0 master {bridge} addrgenmode none", f"link set {name}-0 up")
         gateways = [gateway] if isinstance(gateway, str) else gateway
         ns.batch("link set lo up", "link set eth0 up", *(f"addr add {a} dev eth0 nodad" if ":" in a
                                                          else f"addr add {a} dev eth0" for a in addresses),

@@ -108,7 +108,7 @@ def flows(lab):
 def test_death_after_every_write(run):
     before, after = RUNS[run]
     want, writes = undisturbed(before, after)
-    assert writes > 5
+    assert writes >= 3
     for n in range(1, MOST):
         lab = Lab()
         try:
