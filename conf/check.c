@@ -189,8 +189,8 @@ static int by_id(const void *a, const void *b)
 
 /* ---- one router ---- */
 
-/* Two prefixes overlap only if one holds the other, so in sorted order it is enough to remember the last that is not held
- * by one before it. */
+/* Two prefixes overlap only if one holds the other, so in sorted order it is enough to remember the last that is not
+ * held by one before it. */
 static bool check_subnets(struct check *c)
 {
 	const struct subnet_of *last = NULL;
@@ -257,8 +257,9 @@ static void check_addresses(struct check *c)
 		    !(before->claim == CLAIM_FORWARDED && a->claim == CLAIM_FORWARDED)) {
 			bool later = by_place(before->at, a->at) < 0;
 
-			reader_fault(c->rd, later ? a->at : before->at, "%s is %s already (line %u)", ip_print(&a->ip, ip),
-				     claim_name(later ? before->claim : a->claim), later ? before->at->line : a->at->line);
+			reader_fault(c->rd, later ? a->at : before->at, "%s is %s already (line %u)",
+				     ip_print(&a->ip, ip), claim_name(later ? before->claim : a->claim),
+				     later ? before->at->line : a->at->line);
 		}
 		if (a->claim != CLAIM_NEXTHOP)
 			*vec_add(&c->all) = *a;
@@ -325,7 +326,8 @@ static void check_inside(struct check *c, const struct place *p)
 			high = middle;
 	}
 	if (!low || !prefix_contains(&c->inside.at[low - 1], &p->ip))
-		reader_fault(c->rd, p->at, "%s is in no network of this router's interfaces or routes", ip_print(&p->ip, ip));
+		reader_fault(c->rd, p->at, "%s is in no network of this router's interfaces or routes",
+			     ip_print(&p->ip, ip));
 }
 
 static void check_places(struct check *c, bool complete)
@@ -431,7 +433,8 @@ static void check_shared(struct check *c)
 		const struct claimed *a = &c->all.at[i], *before = a - 1;
 		char ip[IP_TEXT];
 
-		if (a->router != before->router && ip_equal(&a->ip, &before->ip) && strcmp(a->network, before->network) == 0)
+		if (a->router != before->router && ip_equal(&a->ip, &before->ip) &&
+		    strcmp(a->network, before->network) == 0)
 			reader_fault(c->rd, a->at, "%s on network '%s' is %s of router '%s' already (line %u)",
 				     ip_print(&a->ip, ip), a->network, claim_name(before->claim),
 				     c->routers.at[before->router].name, before->at->line);
@@ -446,13 +449,15 @@ static void check_names(struct check *c)
 	vec_sort(&c->routers, by_name);
 	for (size_t i = 1; i < c->routers.n; i++)
 		if (*c->routers.at[i].name && strcmp(c->routers.at[i - 1].name, c->routers.at[i].name) == 0)
-			reader_fault(c->rd, c->routers.at[i].at, "a router named '%s' is in this file already (line %u)",
-				     c->routers.at[i].name, c->routers.at[i - 1].at->line);
+			reader_fault(c->rd, c->routers.at[i].at,
+				     "a router named '%s' is in this file already (line %u)", c->routers.at[i].name,
+				     c->routers.at[i - 1].at->line);
 	vec_sort(&c->routers, by_id);
 	for (size_t i = 1; i < c->routers.n; i++)
 		if (*c->routers.at[i].name && uuid_compare(&c->routers.at[i - 1].id, &c->routers.at[i].id) == 0 &&
 		    strcmp(c->routers.at[i - 1].name, c->routers.at[i].name) != 0)
-			reader_fault(c->rd, c->routers.at[i].at, "a router with the id %s is in this file already (line %u)",
+			reader_fault(c->rd, c->routers.at[i].at,
+				     "a router with the id %s is in this file already (line %u)",
 				     uuid_print(&c->routers.at[i].id, id), c->routers.at[i - 1].at->line);
 }
 
@@ -464,9 +469,11 @@ static void check_port_ids(struct check *c)
 	vec_sort(&c->ports, by_id);
 	for (size_t i = 1; i < c->ports.n; i++)
 		if (memcmp(c->ports.at[i - 1].id.bytes, c->ports.at[i].id.bytes, 5) == 0)
-			reader_fault(c->rd, c->ports.at[i].at, "this port's id %s and %s (line %u) must differ in their first "
-				     "11 characters", uuid_print(&c->ports.at[i].id, one),
-				     uuid_print(&c->ports.at[i - 1].id, other), c->ports.at[i - 1].at->line);
+			reader_fault(c->rd, c->ports.at[i].at,
+				     "this port's id %s and %s (line %u) must differ in their first "
+				     "11 characters",
+				     uuid_print(&c->ports.at[i].id, one), uuid_print(&c->ports.at[i - 1].id, other),
+				     c->ports.at[i - 1].at->line);
 }
 
 void check_file(struct check *c)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* The rules of a router file that no entry can break alone: addresses used twice, networks that overlap, ports forwarded
- * twice, a next hop that is nowhere. The reader of the file reports each valid entry with its place; the rules are applied
- * at the end of each router and of the file. Nodes and texts are borrowed until check_free. */
+/* The rules of a router file that no entry can break alone: addresses used twice, networks that overlap, ports
+ * forwarded twice, a next hop that is nowhere. The reader of the file reports each valid entry with its place; the
+ * rules are applied at the end of each router and of the file. Nodes and texts are borrowed until check_free. */
 
 #include "ip.h"
 #include "reader.h"

@@ -172,7 +172,8 @@ static void read_networks(struct reading *in, const struct node *map)
 		return;
 	}
 	if (node_count(map) > CONF_MAX_NETWORKS) {
-		reader_fault(&in->rd, map, "networks: expected at most %d, found %zu", CONF_MAX_NETWORKS, node_count(map));
+		reader_fault(&in->rd, map, "networks: expected at most %d, found %zu", CONF_MAX_NETWORKS,
+			     node_count(map));
 		return;
 	}
 	in->c->networks = arena_array(in->c->arena, node_count(map), sizeof *in->c->networks);

@@ -35,9 +35,9 @@ struct conf {
 	} metadata;
 	struct {
 		bool use_random_fully;		/* default true */
-		bool flush_moved_floatingips;	/* default false: flows of a moved floating IP stay with the old guest */
+		bool flush_moved_floatingips;	/* default false: flows of a moved one stay with the old guest */
 	} nat;
-	uint32_t announcements_per_s;		/* gratuitous ARP and NA frames, default 256; a person's change is not delayed */
+	uint32_t announcements_per_s;		/* gratuitous ARP and NA, default 256; a person's change never waits */
 	char *run_dir;				/* default /run/l3agent */
 	char *state_dir;			/* default /var/lib/l3agent */
 	char *metrics_listen;			/* default 127.0.0.1:9469 */

@@ -101,7 +101,7 @@ size_t layout_end(const struct layout *l, const struct node *n)
 
 	if (end <= leaf->start || l->text[end - 1] != '\n')
 		return layout_next_line(l, end);
-	/* A literal or folded block ends after the blank lines that follow it; they are content only with "keep" (+). */
+	/* A literal or folded block ends after the blank lines that follow it: content only with "keep" (+). */
 	if (memchr(l->text + leaf->start, '+', layout_next_line(l, leaf->start) - leaf->start))
 		return end;
 	for (size_t line = layout_line(l, end - 1); line > leaf->start; line = layout_line(l, line - 1)) {

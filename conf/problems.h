@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* Every fault found in a file, each with its position, in the order in which it was found. Reading goes on after a fault
- * so that a person sees all of them at once; only PROBLEMS_MAX are kept, the rest is counted. */
+/* Every fault found in a file, each with its position, in the order in which it was found. Reading goes on after a
+ * fault so that a person sees all of them at once; only PROBLEMS_MAX are kept, the rest is counted. */
 
 #include <stddef.h>
 

@@ -161,8 +161,8 @@ bool reader_map(struct reader *rd, const struct node *n, const char *where, cons
 			continue;
 		near = reader_nearest(key->text, keys, n_keys, sizeof *keys);
 		if (near)
-			reader_fault(rd, key, "unknown key %s in %s, did you mean '%s'?", reader_show(key->text, buf), where,
-				     near);
+			reader_fault(rd, key, "unknown key %s in %s, did you mean '%s'?", reader_show(key->text, buf),
+				     where, near);
 		else
 			reader_fault(rd, key, "unknown key %s in %s", reader_show(key->text, buf), where);
 	}
@@ -274,8 +274,11 @@ int reader_ip(struct reader *rd, const struct node *n, struct ip *ret)
 	if (s && ip_parse(s, ret) == 0)
 		return 0;
 	/* Within {} and [] YAML takes a ':' at the begin or end of a word for its own. */
-	reader_expected(rd, n, n->kind == NODE_MAP ? "an address like 192.0.2.1 or 2001:db8::1 (in quotes if it begins or ends "
-			"with ':')" : "an address like 192.0.2.1 or 2001:db8::1");
+	reader_expected(rd, n,
+			n->kind == NODE_MAP
+				? "an address like 192.0.2.1 or 2001:db8::1 (in quotes if it begins or ends "
+				  "with ':')"
+				: "an address like 192.0.2.1 or 2001:db8::1");
 	return -EINVAL;
 }
 
@@ -304,8 +307,10 @@ int reader_prefix(struct reader *rd, const struct node *n, struct prefix *ret)
 	s = scalar(n);
 	if (s && prefix_parse(s, false, ret) == 0)
 		return 0;
-	reader_expected(rd, n, n->kind == NODE_MAP ? "an address and length like 192.0.2.1/24 (in quotes if it begins with ':')" :
-			"an address and length like 192.0.2.1/24 or 2001:db8::1/64");
+	reader_expected(rd, n,
+			n->kind == NODE_MAP
+				? "an address and length like 192.0.2.1/24 (in quotes if it begins with ':')"
+				: "an address and length like 192.0.2.1/24 or 2001:db8::1/64");
 	return -EINVAL;
 }
 
@@ -350,7 +355,8 @@ static const char *stranger(const char *s, enum reader_text form)
 		bool odd = (c == 0xc2 && (unsigned char)s[1] < 0xa0) || strncmp(s, "\xe2\x80\xa8", 3) == 0 ||
 			   strncmp(s, "\xe2\x80\xa9", 3) == 0;
 
-		if (c < 0x20 || c == 0x7f || odd || (form >= READER_WORD && c == ' ') || (form == READER_NAME && c == '/'))
+		if (c < 0x20 || c == 0x7f || odd || (form >= READER_WORD && c == ' ') ||
+		    (form == READER_NAME && c == '/'))
 			return s;
 	}
 	return NULL;

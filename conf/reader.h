@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* Tree nodes as typed values, with a fault that says what was expected and what was found. What both the settings and the
- * router files need; knows neither. Each typed function takes a node or NULL (the key is absent): 0 and *ret; -ENOENT for
- * NULL or a node that was refused before, silently; -EINVAL after a fault. *ret is untouched unless 0. */
+/* Tree nodes as typed values, with a fault that says what was expected and what was found. What both the settings and
+ * the router files need; knows neither. Each typed function takes a node or NULL (the key is absent): 0 and *ret;
+ * -ENOENT for NULL or a node that was refused before, silently; -EINVAL after a fault. *ret is untouched unless 0. */
 
 #include "ip.h"
 #include "tree.h"
 
 struct reader { const char *file; struct problems *problems; };
 
-void reader_fault(struct reader *rd, const struct node *at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void reader_fault(struct reader *rd, const struct node *at, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 /* A fault "<key>: expected <format…>, found <what is there>". */
 void reader_expected(struct reader *rd, const struct node *at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -32,12 +33,12 @@ int reader_ip4(struct reader *rd, const struct node *n, struct ip *ret);
 int reader_prefix(struct reader *rd, const struct node *n, struct prefix *ret);
 int reader_uuid(struct reader *rd, const struct node *n, struct uuid *ret);
 int reader_mac(struct reader *rd, const struct node *n, struct mac *ret);
-/* Text of 1 to max bytes. READER_LINE: without control characters; READER_WORD: nor white space; READER_NAME: nor '/'. */
+/* Text of 1 to max bytes. READER_LINE: without control characters; READER_WORD: nor space; READER_NAME: nor '/'. */
 enum reader_text { READER_ANY, READER_LINE, READER_WORD, READER_NAME };
 int reader_text(struct reader *rd, const struct node *n, enum reader_text form, size_t max, const char **ret);
 
-/* The entry of `names` (n of them, each at `stride` bytes after the one before) that a person most likely meant by `word`;
- * NULL if none is near. */
+/* The entry of `names` (n of them, each at `stride` bytes after the one before) that a person most likely meant by
+ * `word`; NULL if none is near. */
 const char *reader_nearest(const char *word, const char *const *names, size_t n, size_t stride);
 /* `text` in quotes, cut and with control characters shown, for messages. */
 enum { READER_SHOWN = 80 };

@@ -93,7 +93,7 @@ struct router {
 	size_t n_routes;
 	struct instance *instances;
 	size_t n_instances;
-	const char *file;			/* where it was written: path, line (1…); NULL and 0 from other sources */
+	const char *file;			/* where it was written: path, line (1…); NULL, 0 from other sources */
 	unsigned line;
 };
 

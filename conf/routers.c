@@ -210,7 +210,8 @@ static void read_network_name(struct reading *in, const struct node *map, const 
 		near = reader_nearest(name, (const char *const *)&conf->networks->name, conf->n_networks,
 				      sizeof *conf->networks);
 	if (near)
-		reader_fault(&in->rd, n, "network '%s' is not configured in %s, did you mean '%s'?", name, conf->path, near);
+		reader_fault(&in->rd, n, "network '%s' is not configured in %s, did you mean '%s'?", name, conf->path,
+			     near);
 	else
 		reader_fault(&in->rd, n, "network '%s' is not configured in %s", name, conf->path);
 }
@@ -222,8 +223,8 @@ static struct prefix network_of(const struct fixed_ip *f)
 	return prefix_network(&p);
 }
 
-static void read_fixed_ips(struct reading *in, const struct node *map, const char *where, const char *key, bool external,
-			   struct port *port)
+static void read_fixed_ips(struct reading *in, const struct node *map, const char *where, const char *key,
+			   bool external, struct port *port)
 {
 	const struct node *list = reader_need(&in->rd, map, where, key);
 	struct prefix p, network;
@@ -250,7 +251,8 @@ static void read_fixed_ips(struct reading *in, const struct node *map, const cha
 		if (!known)
 			check_subnet(in->check, &network, external, item);
 		if (port->network)
-			check_address(in->check, external ? CLAIM_GATEWAY : CLAIM_INTERFACE, port->network, &p.ip, item);
+			check_address(in->check, external ? CLAIM_GATEWAY : CLAIM_INTERFACE, port->network, &p.ip,
+				      item);
 		port->fixed_ips[port->n_fixed_ips++] = (struct fixed_ip){ .ip_address = p.ip, .prefixlen = p.length };
 	}
 }
@@ -293,7 +295,8 @@ static void add_subnets(struct port *port)
 
 /* ---- external gateway ---- */
 
-static void check_gateway_ip(struct reading *in, const struct node *n, const struct ip *gateway, const struct prefix *cidr)
+static void check_gateway_ip(struct reading *in, const struct node *n, const struct ip *gateway,
+			     const struct prefix *cidr)
 {
 	struct ip broadcast = prefix_broadcast(cidr);
 	char one[PREFIX_TEXT];
@@ -332,7 +335,8 @@ static void read_gateway_ips(struct reading *in, const struct node *list, struct
 		}
 	add_subnets(port);
 	if (port->n_subnets > ROUTER_MAX_SUBNETS)
-		reader_fault(&in->rd, list, "gateway_ips: expected at most %d of them and networks without one, found %zu",
+		reader_fault(&in->rd, list,
+			     "gateway_ips: expected at most %d of them and networks without one, found %zu",
 			     ROUTER_MAX_SUBNETS, port->n_subnets);
 }
 
@@ -402,8 +406,8 @@ static void read_ra_mode(struct reading *in, const struct node *n, struct port *
 		s->ipv6_ra_mode = mode;
 		/* Ethernet's interface identifiers have 64 bits (RFC 2464, section 4). */
 		if (mode != RA_MODE_DHCPV6_STATEFUL && s->cidr.length != 64)
-			reader_fault(&in->rd, n, "ipv6_ra_mode: %s needs a network of length 64, found %s", ra_modes[choice],
-				     prefix_print(&s->cidr, one));
+			reader_fault(&in->rd, n, "ipv6_ra_mode: %s needs a network of length 64, found %s",
+				     ra_modes[choice], prefix_print(&s->cidr, one));
 	}
 	if (!ipv6 && port->n_fixed_ips)
 		reader_fault(&in->rd, n, "ipv6_ra_mode: expected an IPv6 address in fixed_ips, found none");
@@ -570,7 +574,8 @@ static void check_ranges(struct reading *in, const struct node *n, const struct 
 {
 	in->forwarded += (uint32_t)f->external_last - f->external_first + 1;
 	if (f->internal_last - f->internal_first > f->external_last - f->external_first)
-		reader_fault(&in->rd, n, "internal_port: expected at most as many ports as external_port has (%d), found %d",
+		reader_fault(&in->rd, n,
+			     "internal_port: expected at most as many ports as external_port has (%d), found %d",
 			     f->external_last - f->external_first + 1, f->internal_last - f->internal_first + 1);
 	if (in->forwarded > ROUTER_MAX_PORT_FORWARDINGS)
 		reader_fault(&in->rd, n, "external_port: expected at most %d forwarded ports in one router, found %u",
@@ -640,8 +645,8 @@ static void read_route(struct reading *in, const struct node *map)
 	if (!r.destination.ip.family || !r.nexthop.family)
 		return;
 	if (r.destination.ip.family != r.nexthop.family) {
-		reader_expected(&in->rd, nexthop, "an IPv%d address as %s is", r.destination.ip.family == AF_INET ? 4 : 6,
-				prefix_print(&r.destination, one));
+		reader_expected(&in->rd, nexthop, "an IPv%d address as %s is",
+				r.destination.ip.family == AF_INET ? 4 : 6, prefix_print(&r.destination, one));
 		return;
 	}
 	check_route(in->check, &r.destination, &r.nexthop, map);

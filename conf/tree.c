@@ -26,7 +26,7 @@ struct frame {
 
 struct builder {
 	const char *file, *text;
-	size_t n, bom;			/* bytes; of them, those of a byte order mark, which libyaml does not get to see */
+	size_t n, bom;			/* bytes; of them, a byte order mark's, which libyaml does not see */
 	const struct tree_limits *limits;
 	struct problems *problems;
 	struct tree tree;
@@ -38,26 +38,31 @@ struct builder {
 
 /* ---- bytes ---- */
 
+/* Is this ASCII character one of our files? A CR only as part of a line end. */
+static bool is_text(const unsigned char *s, size_t n)
+{
+	return *s == '\r' ? n > 1 && s[1] == '\n' : (*s >= 0x20 && *s != 0x7f) || *s == '\n' || *s == '\t';
+}
+
 /* Length of the character at s that is valid in our files, 0 if it is not. Stricter than libyaml, which also takes for
  * line ends what no editor counts as one (a lone CR, U+0085, U+2028, U+2029), so that line numbers are everybody's. */
 static size_t character(const unsigned char *s, size_t n)
 {
-	uint32_t c;
-	size_t length;
+	static const uint32_t least[] = { [2] = 0xa0, [3] = 0x800, [4] = 0x10000 };
+	size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+	uint32_t c = s[0] & (0x7f >> length);
 
 	if (s[0] < 0x80)
-		return s[0] == '\r' ? n > 1 && s[1] == '\n' : (s[0] >= 0x20 && s[0] != 0x7f) || s[0] == '\n' || s[0] == '\t';
-	length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+		return is_text(s, n);
 	if (s[0] < 0xc2 || s[0] > 0xf4 || n < length)
 		return 0;
-	c = s[0] & (0x7f >> length);
 	for (size_t i = 1; i < length; i++) {
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
 		c = c << 6 | (s[i] & 0x3f);
 	}
-	if (c < (length == 4 ? 0x10000u : length == 3 ? 0x800u : 0xa0u) || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) ||
-	    c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe || c == 0xffff)
+	if (c < least[length] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) || c == 0x2028 || c == 0x2029 ||
+	    c == 0xfeff || c == 0xfffe || c == 0xffff)
 		return 0;
 	return length;
 }
@@ -66,20 +71,23 @@ static int check_bytes(struct builder *b)
 {
 	const unsigned char *s = (const unsigned char *)b->text;
 	unsigned line = 1, column = 1;
+	size_t i = b->bom, length;
 
-	for (size_t i = b->bom, length; i < b->n; i += length) {
-		length = character(s + i, b->n - i);
-		if (!length) {
-			problems_add(b->problems, b->file, line, column, s[i] == '\r' ?
-				     "a carriage return that no line feed follows" : s[i] < 0x80 || s[i] == 0xc2 ?
-				     "control character 0x%02x: a file holds printable text only" :
-				     "byte 0x%02x: expected UTF-8 text", s[i] == 0xc2 && i + 1 < b->n ? s[i + 1] : s[i]);
-			return -EINVAL;
-		}
+	for (; i < b->n && (length = character(s + i, b->n - i)); i += length) {
 		column = s[i] == '\n' ? 1 : column + 1;
 		line += s[i] == '\n';
 	}
-	return 0;
+	if (i == b->n)
+		return 0;
+	if (s[i] == '\r')
+		problems_add(b->problems, b->file, line, column, "a carriage return that no line feed follows");
+	else if (s[i] < 0x80 || (s[i] == 0xc2 && i + 1 < b->n && s[i + 1] >= 0x80 && s[i + 1] < 0xa0))
+		problems_add(b->problems, b->file, line, column,
+			     "control character 0x%02x: a file holds printable text only",
+			     s[i] < 0x80 ? s[i] : s[i + 1]);
+	else
+		problems_add(b->problems, b->file, line, column, "byte 0x%02x: expected UTF-8 text", s[i]);
+	return -EINVAL;
 }
 
 /* Bytes before the index-th character. */
@@ -122,8 +130,8 @@ static void syntax_fault(struct builder *b, const yaml_parser_t *p)
 
 static void duplicate(struct builder *b, const struct node *first, const struct node *second)
 {
-	problems_add(b->problems, b->file, second->line, second->column, "key '%s' is in this map twice (first in line %u)",
-		     second->text, first->line);
+	problems_add(b->problems, b->file, second->line, second->column,
+		     "key '%s' is in this map twice (first in line %u)", second->text, first->line);
 }
 
 static int compare_keys(const void *a, const void *b)
@@ -197,10 +205,12 @@ static struct node *add(struct builder *b, const yaml_event_t *e, enum node_kind
 }
 
 /* Anchors and tags: refused, the rest of the node is read on. */
-static void check_properties(struct builder *b, const yaml_event_t *e, const yaml_char_t *anchor, const yaml_char_t *tag)
+static void check_properties(struct builder *b, const yaml_event_t *e, const yaml_char_t *anchor,
+			     const yaml_char_t *tag)
 {
 	if (anchor)
-		fault(b, &e->start_mark, "anchor '&%s': anchors are not accepted, write the value out", (const char *)anchor);
+		fault(b, &e->start_mark, "anchor '&%s': anchors are not accepted, write the value out",
+		      (const char *)anchor);
 	if (tag)
 		fault(b, &e->start_mark, "tag '%s': tags are not accepted", (const char *)tag);
 }
@@ -343,8 +353,8 @@ static int build(struct builder *b)
 	return error;
 }
 
-int tree_parse(const char *file, const char *text, size_t n, const struct tree_limits *limits, struct problems *problems,
-	       struct tree *ret)
+int tree_parse(const char *file, const char *text, size_t n, const struct tree_limits *limits,
+	       struct problems *problems, struct tree *ret)
 {
 	struct builder b = { .file = file, .text = text, .n = n, .limits = limits, .problems = problems };
 	int error;
@@ -398,7 +408,8 @@ size_t node_count(const struct node *n)
 
 bool node_is_null(const struct node *n)
 {
-	return n->kind == NODE_SCALAR && n->plain && (!*n->text || strcmp(n->text, "~") == 0 || strcmp(n->text, "null") == 0);
+	return n->kind == NODE_SCALAR && n->plain &&
+	       (!*n->text || strcmp(n->text, "~") == 0 || strcmp(n->text, "null") == 0);
 }
 
 /* Recursion ends at the depth limit of tree_parse. */

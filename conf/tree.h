@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* YAML text as a bounded tree of maps, lists and scalars, each with its place in the text. Owns what this project takes of
- * YAML: one document, no anchors, aliases or tags (a reader must see what a file says where it says it), no key twice, no
- * control characters. Knows nothing of what the keys mean. Not called yaml.h: libyaml's own header has that name. */
+/* YAML text as a bounded tree of maps, lists and scalars, each with its place in the text. Owns what this project
+ * takes of YAML: one document, no anchors, aliases or tags (a reader must see what a file says where it says it), no
+ * key twice, no control characters. Knows nothing of what the keys mean. Not called yaml.h: libyaml's own header has
+ * that name. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,10 +40,10 @@ struct tree {
 	struct node *root;		/* NULL: nothing but comments */
 };
 
-/* Reads n bytes of text; `file` stands for it in messages. 0 and *ret if there is a tree that can be read on (there may be
- * faults in `problems` all the same), -EINVAL if not. Memory: at most about 80 bytes a node and twice the text. */
-int tree_parse(const char *file, const char *text, size_t n, const struct tree_limits *limits, struct problems *problems,
-	       struct tree *ret);
+/* Reads n bytes of text; `file` stands for it in messages. 0 and *ret if there is a tree that can be read on (there
+ * may be faults in `problems` all the same), -EINVAL if not. Memory: about 80 bytes a node and twice the text. */
+int tree_parse(const char *file, const char *text, size_t n, const struct tree_limits *limits,
+	       struct problems *problems, struct tree *ret);
 void tree_free(struct tree *t);
 
 /* The value of `key`, NULL if map has none (or is no map). */

@@ -69,14 +69,15 @@ static int edit(unsigned op, const char *text, size_t n, const struct edit_float
 	case 0:
 		return routers_edit_floatingip_add(text, n, name, fip, &ret->text, &ret->n, &ret->why);
 	case 1:
-		return routers_edit_floatingip_del(text, n, name, &fip->floating_ip_address, &ret->text, &ret->n, &ret->why);
+		return routers_edit_floatingip_del(text, n, name, &fip->floating_ip_address, &ret->text, &ret->n,
+						   &ret->why);
 	case 2:
 		return routers_edit_delete(text, n, name, &ret->text, &ret->n, &empty, &ret->why);
 	case 3:
 		if (!split)
 			return -1;
-		return routers_edit_replace(text, (size_t)(split - text), name, split + 1, n - (size_t)(split + 1 - text),
-					    &ret->text, &ret->n, &ret->why);
+		return routers_edit_replace(text, (size_t)(split - text), name, split + 1,
+					    n - (size_t)(split + 1 - text), &ret->text, &ret->n, &ret->why);
 	default:
 		if (routers_block(text, n, op - 4, &start, &block_n) == 0)
 			require(block_n && start + block_n <= n);

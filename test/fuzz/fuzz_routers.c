@@ -17,7 +17,8 @@ static void walk_port(const struct port *p)
 	require(!uuid_is_null(&p->id) && mac_is_unicast(&p->mac_address) && p->network && *p->network);
 	require(!p->mtu || (p->mtu >= 68 && p->mtu <= 65535));
 	require(p->n_fixed_ips >= 1 && p->n_fixed_ips <= ROUTER_MAX_FIXED_IPS);
-	require(p->n_subnets >= 1 && p->n_subnets <= ROUTER_MAX_SUBNETS && p->n_extra_subnets <= ROUTER_MAX_EXTRA_SUBNETS);
+	require(p->n_subnets >= 1 && p->n_subnets <= ROUTER_MAX_SUBNETS &&
+		p->n_extra_subnets <= ROUTER_MAX_EXTRA_SUBNETS);
 	for (size_t i = 0; i < p->n_fixed_ips; i++) {
 		const struct fixed_ip *f = &p->fixed_ips[i];
 		struct prefix own = { .ip = f->ip_address, .length = f->prefixlen }, network = prefix_network(&own);
@@ -67,7 +68,8 @@ static void walk(const struct router *r)
 		const struct extra_route *x = &r->routes[i];
 		struct prefix network = prefix_network(&x->destination);
 
-		require(x->destination.ip.family == x->nexthop.family && prefix_compare(&network, &x->destination) == 0);
+		require(x->destination.ip.family == x->nexthop.family &&
+			prefix_compare(&network, &x->destination) == 0);
 	}
 	for (size_t i = 0; i < r->n_instances; i++)
 		require(r->instances[i].fixed_ip_address.family && *r->instances[i].instance_id);

@@ -34,7 +34,8 @@ static struct conf *good(const char *text)
 
 static void defaults_hold(void **state)
 {
-	static const char *const texts[] = { "", "# nothing\n", "{}", "networks:\nlog:\nnat:\nmetadata:\nmetrics:\nneutron:\n" };
+	static const char *const texts[] = { "", "# nothing\n", "{}",
+		"networks:\nlog:\nnat:\nmetadata:\nmetrics:\nneutron:\n" };
 	char host[256] = "";
 
 	(void)state;
@@ -66,11 +67,14 @@ static void defaults_hold(void **state)
 static void every_key_is_read(void **state)
 {
 	struct conf *c = good(
-		"host: netnode1\nsource: files\nfiles: /srv/routers\nneutron: {config_files: [/etc/neutron/neutron.conf]}\n"
-		"networks:\n  wide: {bridge: [br-a, br-b, br-c], mtu: 9000}\n  public: {bridge: br-ex}\n  blue: {bridge: br-blue, mtu: 68}\n"
+		"host: netnode1\nsource: files\nfiles: /srv/routers\n"
+		"neutron: {config_files: [/etc/neutron/neutron.conf]}\n"
+		"networks:\n  wide: {bridge: [br-a, br-b, br-c], mtu: 9000}\n  public: {bridge: br-ex}\n"
+		"  blue: {bridge: br-blue, mtu: 68}\n"
 		"metadata: {url: 'https://meta.example:8775/', shared_secret_file: /etc/secret, port: 80}\n"
 		"nat: {use_random_fully: false, flush_moved_floatingips: true}\nannouncements_per_s: 1\n"
-		"run_dir: /tmp/run\nstate_dir: /tmp/state\nmetrics: {listen: '[2001:db8::1]:1'}\nlog: {level: debug, format: json}\n");
+		"run_dir: /tmp/run\nstate_dir: /tmp/state\nmetrics: {listen: '[2001:db8::1]:1'}\n"
+		"log: {level: debug, format: json}\n");
 
 	(void)state;
 	assert_string_equal(c->host, "netnode1");
@@ -102,7 +106,8 @@ static void every_key_is_read(void **state)
 static const struct { const char *text; unsigned line, column; const char *says; } faults[] = {
 	{ "- a\n", 1, 1, "the settings: expected a map, found a list" },
 	{ "hots: a\n", 1, 1, "unknown key 'hots' in the settings, did you mean 'host'?" },
-	{ "networks:\n  public: {brige: br, bridge: br}\n", 2, 12, "unknown key 'brige' in networks.public, did you mean 'bridge'?" },
+	{ "networks:\n  public: {brige: br, bridge: br}\n", 2, 12,
+	  "unknown key 'brige' in networks.public, did you mean 'bridge'?" },
 	{ "networks:\n  public: {bridges: [br], bridge: br}\n", 2, 12, "did you mean 'bridge'?" },
 	{ "host: [a]\n", 1, 7, "host: expected text, found a list" },
 	{ "host: a b\n", 1, 7, "host: expected text without white space, found 'a b'" },
@@ -118,26 +123,33 @@ static const struct { const char *text; unsigned line, column; const char *says;
 	{ "networks:\n  public:\n", 2, 10, "networks.public: expected a map, found nothing" },
 	{ "networks:\n  public: {mtu: 1500}\n", 2, 11, "networks.public needs the key 'bridge'" },
 	{ "networks:\n  a b: {bridge: br}\n", 2, 3, "expected text without white space, found 'a b'" },
-	{ "networks:\n  public: {bridge: br, mtu: 67}\n", 2, 29, "mtu: expected a number from 68 to 65535, found '67'" },
-	{ "networks:\n  public: {bridge: br, mtu: big}\n", 2, 29, "mtu: expected a number from 68 to 65535, found 'big'" },
-	{ "networks:\n  public: {bridge: sixteen-bytes-xx}\n", 2, 20, "expected the name of a bridge (at most 15 bytes, without ':')" },
+	{ "networks:\n  public: {bridge: br, mtu: 67}\n", 2, 29,
+	  "mtu: expected a number from 68 to 65535, found '67'" },
+	{ "networks:\n  public: {bridge: br, mtu: big}\n", 2, 29,
+	  "mtu: expected a number from 68 to 65535, found 'big'" },
+	{ "networks:\n  public: {bridge: sixteen-bytes-xx}\n", 2, 20,
+	  "expected the name of a bridge (at most 15 bytes, without ':')" },
 	{ "networks:\n  public: {bridge: a/b}\n", 2, 20, "bridge: expected text without white space and '/'" },
 	{ "networks:\n  public: {bridge: ..}\n", 2, 20, "expected the name of a bridge" },
 	{ "networks:\n  public: {bridge: 'br:1'}\n", 2, 20, "expected the name of a bridge" },
 	{ "networks:\n  public: {bridge: []}\n", 2, 20, "bridge: expected at least one name" },
 	{ "networks:\n  public: {bridge: [a, b, a]}\n", 2, 27, "bridge: 'a' is in the list twice" },
-	{ "networks:\n  public: {bridge: [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]}\n", 2, 20, "expected at most 16 entries, found 17" },
+	{ "networks:\n  public: {bridge: [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]}\n", 2, 20,
+	  "expected at most 16 entries, found 17" },
 	{ "networks:\n  public: {bridge: {a: b}}\n", 2, 20, "bridge: expected text, found a map" },
 	{ "networks: {a: {bridge: x}, a: {bridge: y}}\n", 1, 28, "key 'a' is in this map twice (first in line 1)" },
-	{ "metadata: {url: 'ftp://192.0.2.1'}\n", 1, 17, "url: expected a URL like http://192.0.2.1:8775, found 'ftp://192.0.2.1'" },
+	{ "metadata: {url: 'ftp://192.0.2.1'}\n", 1, 17,
+	  "url: expected a URL like http://192.0.2.1:8775, found 'ftp://192.0.2.1'" },
 	{ "metadata: {url: 'http:///x'}\n", 1, 17, "url: expected a URL" },
 	{ "metadata: {shared_secret_file: secret}\n", 1, 32, "shared_secret_file: expected an absolute path" },
 	{ "metadata: {port: 0}\n", 1, 18, "port: expected a number from 1 to 65535, found '0'" },
 	{ "metadata: {secret: x}\n", 1, 12, "unknown key 'secret' in metadata" },
 	{ "nat: {use_random_fully: 1}\n", 1, 25, "use_random_fully: expected true or false, found '1'" },
-	{ "nat: {flush_moved_floatingips: True}\n", 1, 32, "flush_moved_floatingips: expected true or false, found 'True'" },
+	{ "nat: {flush_moved_floatingips: True}\n", 1, 32,
+	  "flush_moved_floatingips: expected true or false, found 'True'" },
 	{ "announcements_per_s: 0\n", 1, 22, "announcements_per_s: expected a number from 1 to 1000000" },
-	{ "run_dir: /run/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789\n", 1, 10,
+	{ "run_dir: /run/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789\n",
+	  1, 10,
 	  "run_dir: expected text of at most 76 bytes, found 92" },
 	{ "run_dir: \"/run/a\\nb\"\n", 1, 10, "run_dir: expected text without control characters" },
 	{ "metrics: {listen: 9469}\n", 1, 19, "listen: expected an address and port like 127.0.0.1:9469" },
@@ -170,8 +182,8 @@ static void every_fault_has_its_place(void **state)
 		problems_print(&problems, &out);
 		if (error != -EINVAL || c || problems.n != 1 || problems.at[0].line != faults[i].line ||
 		    problems.at[0].column != faults[i].column || !strstr(problems.at[0].text, faults[i].says)) {
-			print_error("%s\nexpected %u:%u %s\ngot %d\n%s\n", faults[i].text, faults[i].line, faults[i].column,
-				    faults[i].says, error, text_str(&out));
+			print_error("%s\nexpected %u:%u %s\ngot %d\n%s\n", faults[i].text, faults[i].line,
+				    faults[i].column, faults[i].says, error, text_str(&out));
 			wrong++;
 		}
 		text_free(&out);

@@ -62,8 +62,8 @@ static unsigned differs(struct outcome o, const char *before, const char *want)
 	unsigned wrong = o.error || o.n != strlen(want) || strcmp(o.text, want) != 0;
 
 	if (wrong)
-		print_error("---- before\n%s\n---- want\n%s\n---- got %d %s\n%s\n", before, want, o.error, o.why ? o.why : "",
-			    o.text ? o.text : "");
+		print_error("---- before\n%s\n---- want\n%s\n---- got %d %s\n%s\n", before, want, o.error,
+			    o.why ? o.why : "", o.text ? o.text : "");
 	outcome_free(&o);
 	return wrong;
 }
@@ -77,40 +77,51 @@ static const struct { const char *before, *after; } adds[] = {
 	{ HEAD "  routes: [] # none", HEAD "  routes: [] # none\n  floatingips:\n  - " ENTRY("5") },
 	{ HEAD "- name: b\n", HEAD "  floatingips:\n  - " ENTRY("5") "\n- name: b\n" },
 	/* no key, lists indented, dash on a line of its own */
-	{ "routers:\n  -\n    interfaces:\n      - network: blue\n        fixed_ips:\n          - 10.0.0.1/24\n    name: web\n"
+	{ "routers:\n  -\n    interfaces:\n      - network: blue\n        fixed_ips:\n          - 10.0.0.1/24\n"
+	  "    name: web\n"
 	  "    external_gateway_info:\n      network: public\n      external_fixed_ips:\n        - 203.0.113.10/24\n",
-	  "routers:\n  -\n    interfaces:\n      - network: blue\n        fixed_ips:\n          - 10.0.0.1/24\n    name: web\n"
+	  "routers:\n  -\n    interfaces:\n      - network: blue\n        fixed_ips:\n          - 10.0.0.1/24\n"
+	  "    name: web\n"
 	  "    external_gateway_info:\n      network: public\n      external_fixed_ips:\n        - 203.0.113.10/24\n"
 	  "    floatingips:\n      - " ENTRY("5") "\n" },
 	/* after a literal block, whose last blank line is not its content */
-	{ HEAD "  instances:\n  - fixed_ip_address: 10.0.0.5\n    instance_id: i\n    user_data: |\n      #!/bin/sh\n\n- name: b\n",
+	{ HEAD "  instances:\n  - fixed_ip_address: 10.0.0.5\n    instance_id: i\n    user_data: |\n      #!/bin/sh\n\n"
+	  "- name: b\n",
 	  HEAD "  instances:\n  - fixed_ip_address: 10.0.0.5\n    instance_id: i\n    user_data: |\n      #!/bin/sh\n"
 	  "  floatingips:\n  - " ENTRY("5") "\n\n- name: b\n" },
 	/* the blank line is content here */
-	{ HEAD "  instances:\n  - fixed_ip_address: 10.0.0.5\n    instance_id: i\n    user_data: |+\n      #!/bin/sh\n\n- name: b\n",
-	  HEAD "  instances:\n  - fixed_ip_address: 10.0.0.5\n    instance_id: i\n    user_data: |+\n      #!/bin/sh\n\n"
+	{ HEAD "  instances:\n  - fixed_ip_address: 10.0.0.5\n    instance_id: i\n    user_data: |+\n      #!/bin/sh\n"
+	  "\n- name: b\n",
+	  HEAD "  instances:\n  - fixed_ip_address: 10.0.0.5\n    instance_id: i\n    user_data: |+\n      #!/bin/sh\n"
+	  "\n"
 	  "  floatingips:\n  - " ENTRY("5") "\n- name: b\n" },
 	/* an empty value */
 	{ HEAD "  floatingips:\n", HEAD "  floatingips:\n  - " ENTRY("5") "\n" },
 	{ HEAD "  floatingips:", HEAD "  floatingips:\n  - " ENTRY("5") },
-	{ HEAD "  floatingips: []   # none yet\n  routes: []\n", HEAD "  floatingips:   # none yet\n  - " ENTRY("5") "\n  routes: []\n" },
+	{ HEAD "  floatingips: []   # none yet\n  routes: []\n",
+	  HEAD "  floatingips:   # none yet\n  - " ENTRY("5") "\n  routes: []\n" },
 	{ HEAD "  floatingips: null\n", HEAD "  floatingips:\n  - " ENTRY("5") "\n" },
 	{ HEAD "  floatingips: [\n  ]\n", HEAD "  floatingips: [" ENTRY("5") "\n  ]\n" },
 	/* a block list */
 	{ HEAD "  floatingips:\n  - " ENTRY("9") "\n  routes: []\n",
 	  HEAD "  floatingips:\n  - " ENTRY("9") "\n  - " ENTRY("5") "\n  routes: []\n" },
 	{ HEAD "  floatingips:\n  # first\n  - " ENTRY("9") " # nine\n\n  # routes follow\n  routes: []\n",
-	  HEAD "  floatingips:\n  # first\n  - " ENTRY("9") " # nine\n  - " ENTRY("5") "\n\n  # routes follow\n  routes: []\n" },
-	{ HEAD "  floatingips:\n      - " ENTRY("9"), HEAD "  floatingips:\n      - " ENTRY("9") "\n      - " ENTRY("5") },
-	{ HEAD "  floatingips:\n  -   floating_ip_address: 203.0.113.9\n      fixed_ip_address: 10.0.0.9 # nine\n# end\n",
+	  HEAD "  floatingips:\n  # first\n  - " ENTRY("9") " # nine\n  - " ENTRY("5")
+	  "\n\n  # routes follow\n  routes: []\n" },
+	{ HEAD "  floatingips:\n      - " ENTRY("9"),
+	  HEAD "  floatingips:\n      - " ENTRY("9") "\n      - " ENTRY("5") },
+	{ HEAD "  floatingips:\n  -   floating_ip_address: 203.0.113.9\n      fixed_ip_address: 10.0.0.9 # nine\n"
+	  "# end\n",
 	  HEAD "  floatingips:\n  -   floating_ip_address: 203.0.113.9\n      fixed_ip_address: 10.0.0.9 # nine\n"
 	  "  -   floating_ip_address: 203.0.113.5\n      fixed_ip_address: 10.0.0.5\n# end\n" },
 	{ HEAD "  floatingips:\n  - {floating_ip_address: 203.0.113.9,\n     fixed_ip_address: 10.0.0.9}\n",
-	  HEAD "  floatingips:\n  - {floating_ip_address: 203.0.113.9,\n     fixed_ip_address: 10.0.0.9}\n  - " ENTRY("5") "\n" },
+	  HEAD "  floatingips:\n  - {floating_ip_address: 203.0.113.9,\n     fixed_ip_address: 10.0.0.9}\n  - "
+	  ENTRY("5") "\n" },
 	/* a flow list */
 	{ HEAD "  floatingips: [" ENTRY("9") "]\n", HEAD "  floatingips: [" ENTRY("9") ", " ENTRY("5") "]\n" },
 	{ HEAD "  floatingips: [" ENTRY("9") ",]\n", HEAD "  floatingips: [" ENTRY("9") ", " ENTRY("5") "]\n" },
-	{ HEAD "  floatingips: [\n    " ENTRY("9") "\n  ]\n", HEAD "  floatingips: [\n    " ENTRY("9") ",\n    " ENTRY("5") "\n  ]\n" },
+	{ HEAD "  floatingips: [\n    " ENTRY("9") "\n  ]\n",
+	  HEAD "  floatingips: [\n    " ENTRY("9") ",\n    " ENTRY("5") "\n  ]\n" },
 	{ HEAD "  floatingips: [\n    " ENTRY("9") ", # nine\n  ]\n",
 	  HEAD "  floatingips: [\n    " ENTRY("9") ", # nine\n    " ENTRY("5") ",\n  ]\n" },
 	{ HEAD "  floatingips: [\n    " ENTRY("9") " # nine\n  ]\n",
@@ -122,15 +133,20 @@ static const struct { const char *before, *after; } adds[] = {
 	  "   interfaces: [{network: b, fixed_ips: [10.0.0.1/24]}]}\n",
 	  "routers:\n- {name: web, external_gateway_info: {network: p, external_fixed_ips: [203.0.113.10/24]},\n"
 	  "   interfaces: [{network: b, fixed_ips: [10.0.0.1/24]}], floatingips: [" ENTRY("5") "]}\n" },
-	{ "{\"routers\": [{\"name\": \"web\", \"floatingips\": [], \"interfaces\": [{\"network\": \"b\", \"fixed_ips\": "
-	  "[\"10.0.0.1/24\"]}], \"external_gateway_info\": {\"network\": \"p\", \"external_fixed_ips\": [\"203.0.113.10/24\"]}}]}",
-	  "{\"routers\": [{\"name\": \"web\", \"floatingips\": [{\"floating_ip_address\": \"203.0.113.5\", \"fixed_ip_address\": "
+	{ "{\"routers\": [{\"name\": \"web\", \"floatingips\": [], \"interfaces\": [{\"network\": \"b\", "
+	  "\"fixed_ips\": "
+	  "[\"10.0.0.1/24\"]}], \"external_gateway_info\": {\"network\": \"p\", \"external_fixed_ips\": "
+	  "[\"203.0.113.10/24\"]}}]}",
+	  "{\"routers\": [{\"name\": \"web\", \"floatingips\": [{\"floating_ip_address\": \"203.0.113.5\", "
+	  "\"fixed_ip_address\": "
 	  "\"10.0.0.5\"}], \"interfaces\": [{\"network\": \"b\", \"fixed_ips\": [\"10.0.0.1/24\"]}], "
 	  "\"external_gateway_info\": {\"network\": \"p\", \"external_fixed_ips\": [\"203.0.113.10/24\"]}}]}" },
 	/* line ends, characters of several bytes, a byte order mark */
-	{ "# \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\r\nrouters:\r\n- name: web # \xc3\xa4\r\n  external_gateway_info: {network: \"\xc3\xa4\", "
+	{ "# \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\r\nrouters:\r\n- name: web # \xc3\xa4\r\n"
+	  "  external_gateway_info: {network: \"\xc3\xa4\", "
 	  "external_fixed_ips: [203.0.113.10/24]}\r\n  interfaces: [{network: blue, fixed_ips: [10.0.0.1/24]}]\r\n",
-	  "# \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\r\nrouters:\r\n- name: web # \xc3\xa4\r\n  external_gateway_info: {network: \"\xc3\xa4\", "
+	  "# \xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\r\nrouters:\r\n- name: web # \xc3\xa4\r\n"
+	  "  external_gateway_info: {network: \"\xc3\xa4\", "
 	  "external_fixed_ips: [203.0.113.10/24]}\r\n  interfaces: [{network: blue, fixed_ips: [10.0.0.1/24]}]\r\n"
 	  "  floatingips:\r\n  - " ENTRY("5") "\r\n" },
 	{ "\xef\xbb\xbf" HEAD "  floatingips: []\n", "\xef\xbb\xbf" HEAD "  floatingips:\n  - " ENTRY("5") "\n" },
@@ -138,9 +154,11 @@ static const struct { const char *before, *after; } adds[] = {
 	{ HEAD "  floatingips:\n  - {floating_ip_address: 203.0.113.5, fixed_ip_address: 10.0.0.77}   # five\n",
 	  HEAD "  floatingips:\n  - {floating_ip_address: 203.0.113.5, fixed_ip_address: 10.0.0.5}   # five\n" },
 	{ HEAD "  floatingips:\n  - fixed_ip_address: '10.0.0.77'   # five\n    floating_ip_address: \"203.0.113.5\"\n",
-	  HEAD "  floatingips:\n  - fixed_ip_address: '10.0.0.5'   # five\n    floating_ip_address: \"203.0.113.5\"\n" },
+	  HEAD "  floatingips:\n  - fixed_ip_address: '10.0.0.5'   # five\n"
+	  "    floating_ip_address: \"203.0.113.5\"\n" },
 	{ HEAD "  floatingips: [" ENTRY("9") ", {fixed_ip_address: \"10.0.0.77\", floating_ip_address: 203.0.113.5}]\n",
-	  HEAD "  floatingips: [" ENTRY("9") ", {fixed_ip_address: \"10.0.0.5\", floating_ip_address: 203.0.113.5}]\n" },
+	  HEAD "  floatingips: [" ENTRY("9") ", {fixed_ip_address: \"10.0.0.5\", floating_ip_address: "
+	  "203.0.113.5}]\n" },
 };
 
 static void floatingips_are_added(void **state)
@@ -156,12 +174,16 @@ static void floatingips_are_added(void **state)
 /* ---- floating IPs: removing ---- */
 
 static const struct { const char *before, *after; } dels[] = {
-	{ HEAD "  floatingips:\n  - " ENTRY("5") "\n  - " ENTRY("6") "\n", HEAD "  floatingips:\n  - " ENTRY("6") "\n" },
-	{ HEAD "  floatingips:\n  - " ENTRY("6") "\n  - " ENTRY("5") "\n", HEAD "  floatingips:\n  - " ENTRY("6") "\n" },
+	{ HEAD "  floatingips:\n  - " ENTRY("5") "\n  - " ENTRY("6") "\n",
+	  HEAD "  floatingips:\n  - " ENTRY("6") "\n" },
+	{ HEAD "  floatingips:\n  - " ENTRY("6") "\n  - " ENTRY("5") "\n",
+	  HEAD "  floatingips:\n  - " ENTRY("6") "\n" },
 	{ HEAD "  floatingips:\n  - " ENTRY("6") "\n  - " ENTRY("5"), HEAD "  floatingips:\n  - " ENTRY("6") },
-	{ HEAD "  floatingips:\n  # six\n  - " ENTRY("6") " # 6\n\n  # five\n  - " ENTRY("5") " # 5\n  # more\n  routes: []\n",
+	{ HEAD "  floatingips:\n  # six\n  - " ENTRY("6") " # 6\n\n  # five\n  - " ENTRY("5")
+	  " # 5\n  # more\n  routes: []\n",
 	  HEAD "  floatingips:\n  # six\n  - " ENTRY("6") " # 6\n\n  # five\n  # more\n  routes: []\n" },
-	{ HEAD "  floatingips:\n  - floating_ip_address: 203.0.113.5\n\n    fixed_ip_address: 10.0.0.5\n\n  - " ENTRY("6") "\n",
+	{ HEAD "  floatingips:\n  - floating_ip_address: 203.0.113.5\n\n    fixed_ip_address: 10.0.0.5\n\n  - "
+	  ENTRY("6") "\n",
 	  HEAD "  floatingips:\n\n  - " ENTRY("6") "\n" },
 	/* the last one */
 	{ HEAD "  floatingips:\n  - " ENTRY("5") "\n  routes: []\n", HEAD "  floatingips: []\n  routes: []\n" },
@@ -174,20 +196,27 @@ static const struct { const char *before, *after; } dels[] = {
 	{ HEAD "  floatingips: [" ENTRY("5") ", " ENTRY("6") "]\n", HEAD "  floatingips: [" ENTRY("6") "]\n" },
 	{ HEAD "  floatingips: [" ENTRY("6") ", " ENTRY("5") "]\n", HEAD "  floatingips: [" ENTRY("6") "]\n" },
 	{ HEAD "  floatingips: [" ENTRY("6") ", " ENTRY("5") ",]\n", HEAD "  floatingips: [" ENTRY("6") ", ]\n" },
-	{ HEAD "  floatingips: [" ENTRY("6") ", " ENTRY("5") ", " ENTRY("7") "]\n", HEAD "  floatingips: [" ENTRY("6") ", " ENTRY("7") "]\n" },
+	{ HEAD "  floatingips: [" ENTRY("6") ", " ENTRY("5") ", " ENTRY("7") "]\n",
+	  HEAD "  floatingips: [" ENTRY("6") ", " ENTRY("7") "]\n" },
 	{ HEAD "  floatingips: [\n    " ENTRY("5") ", # five\n    " ENTRY("6") " # six\n  ]\n",
 	  HEAD "  floatingips: [\n    " ENTRY("6") " # six\n  ]\n" },
-	{ HEAD "  floatingips: [\n    " ENTRY("6") ",\n    " ENTRY("5") "\n  ]\n", HEAD "  floatingips: [\n    " ENTRY("6") ",\n  ]\n" },
+	{ HEAD "  floatingips: [\n    " ENTRY("6") ",\n    " ENTRY("5") "\n  ]\n",
+	  HEAD "  floatingips: [\n    " ENTRY("6") ",\n  ]\n" },
 	{ HEAD "  floatingips: [ " ENTRY("6") "\n               , " ENTRY("5") "\n               ]\n",
 	  HEAD "  floatingips: [ " ENTRY("6") "\n               \n               ]\n" },
 	{ HEAD "  floatingips: [ " ENTRY("5") "\n               , " ENTRY("6") "\n               ]\n",
 	  HEAD "  floatingips: [ \n               " ENTRY("6") "\n               ]\n" },
-	{ HEAD "  floatingips: [" ENTRY("6") ", # six\n    " ENTRY("5") "]\n", HEAD "  floatingips: [" ENTRY("6") " # six\n    ]\n" },
+	{ HEAD "  floatingips: [" ENTRY("6") ", # six\n    " ENTRY("5") "]\n",
+	  HEAD "  floatingips: [" ENTRY("6") " # six\n    ]\n" },
+	{ HEAD "  floatingips: [" ENTRY("5") ", # five\n    " ENTRY("6") "]\n",
+	  HEAD "  floatingips: [ # five\n    " ENTRY("6") "]\n" },
 	{ "{\"routers\": [{\"floatingips\": [{\"floating_ip_address\": \"203.0.113.5\"}], \"name\": \"web\"}]}",
 	  "{\"routers\": [{\"floatingips\": [], \"name\": \"web\"}]}" },
 	/* CRLF, and a router that begins with the list */
-	{ "routers:\r\n- floatingips:\r\n  - " ENTRY("5") "\r\n  name: web\r\n", "routers:\r\n- floatingips: []\r\n  name: web\r\n" },
-	{ "routers:\r\n- name: web\r\n  floatingips:\r\n  - " ENTRY("5"), "routers:\r\n- name: web\r\n  floatingips: []" },
+	{ "routers:\r\n- floatingips:\r\n  - " ENTRY("5") "\r\n  name: web\r\n",
+	  "routers:\r\n- floatingips: []\r\n  name: web\r\n" },
+	{ "routers:\r\n- name: web\r\n  floatingips:\r\n  - " ENTRY("5"),
+	  "routers:\r\n- name: web\r\n  floatingips: []" },
 };
 
 static void floatingips_are_removed(void **state)
@@ -214,9 +243,11 @@ static const struct { const char *before, *block, *after; } replaces[] = {
 	/* in its place */
 	{ "routers:\n- name: a\n- name: b\n  routes: []\n- name: c\n", "- name: b\n  interfaces: []\n",
 	  "routers:\n- name: a\n- name: b\n  interfaces: []\n- name: c\n" },
-	{ "routers:\n# about b\n- name: b\n\n# about c\n- name: c\n", "- name: b\n  routes: []", "routers:\n# about b\n- name: b\n"
+	{ "routers:\n# about b\n- name: b\n\n# about c\n- name: c\n", "- name: b\n  routes: []",
+	  "routers:\n# about b\n- name: b\n"
 	  "  routes: []\n\n# about c\n- name: c\n" },
-	{ "routers:\n# about b\n- name: b\n\n# about c\n- name: c\n", "# new\n- name: b\n  routes: []\n\n", "routers:\n# new\n"
+	{ "routers:\n# about b\n- name: b\n\n# about c\n- name: c\n", "# new\n- name: b\n  routes: []\n\n",
+	  "routers:\n# new\n"
 	  "- name: b\n  routes: []\n\n# about c\n- name: c\n" },
 	{ "routers:\n- name: b\n  routes: []", "- name: b", "routers:\n- name: b" },
 	{ "routers:\n- {name: b}\n", "- {name: b, routes: []}\n", "routers:\n- {name: b, routes: []}\n" },
@@ -232,7 +263,8 @@ static const struct { const char *before, *block, *after; } replaces[] = {
 	  "- {name: b, id: 6f9a1c3e-52d4-4b7a-9c1e-0a2b4c6d8e0f}\n" },
 	/* at the end, because it is not there */
 	{ "routers:\n- name: a\n\n# the end\n", "- name: b\n", "routers:\n- name: a\n- name: b\n\n# the end\n" },
-	{ "routers:\n  - name: a\n    # of a\n# the end", "- name: b\n", "routers:\n  - name: a\n    # of a\n  - name: b\n# the end" },
+	{ "routers:\n  - name: a\n    # of a\n# the end", "- name: b\n",
+	  "routers:\n  - name: a\n    # of a\n  - name: b\n# the end" },
 	{ "routers:\n- name: a", "- name: b\n", "routers:\n- name: a\n- name: b" },
 	{ "routers: []\n", "- name: b\n", "routers:\n- name: b\n" },
 	{ "routers: [] # none\n# end\n", "- name: b\n", "routers: # none\n- name: b\n# end\n" },
@@ -248,9 +280,11 @@ static void routers_are_replaced_or_added(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof replaces / sizeof *replaces; i++) {
-		const char *router = strstr(replaces[i].before, "6f9a1c3e") ? "6f9a1c3e-52d4-4b7a-9c1e-0a2b4c6d8e0f" : "b";
+		const char *router =
+			strstr(replaces[i].before, "6f9a1c3e") ? "6f9a1c3e-52d4-4b7a-9c1e-0a2b4c6d8e0f" : "b";
 
-		wrong += differs(replace(replaces[i].before, router, replaces[i].block), replaces[i].before, replaces[i].after);
+		wrong += differs(replace(replaces[i].before, router, replaces[i].block), replaces[i].before,
+				 replaces[i].after);
 	}
 	assert_int_equal(wrong, 0);
 }
@@ -265,7 +299,8 @@ static const struct { const char *before, *after; bool empty; } deletes[] = {
 	{ "routers: [{name: b}]", "routers: []", true },
 	{ "routers: [{name: a}, {name: b}]", "routers: [{name: a}]", false },
 	{ "routers:\n- name: b\n  routes:\n    []\n- name: c\n", "routers:\n- name: c\n", false },
-	{ "routers:\n  # a\n  - name: a\n    # end of a\n  - name: b\n    # end of b\n\n    # and more\n\n  # c\n  - name: c\n",
+	{ "routers:\n  # a\n  - name: a\n    # end of a\n  - name: b\n    # end of b\n\n    # and more\n\n  # c\n"
+	  "  - name: c\n",
 	  "routers:\n  # a\n  - name: a\n    # end of a\n\n  # c\n  - name: c\n", false },
 };
 
@@ -278,7 +313,8 @@ static void routers_are_deleted(void **state)
 		struct outcome o = { 0 };
 		bool empty = !deletes[i].empty;
 
-		o.error = routers_edit_delete(deletes[i].before, strlen(deletes[i].before), "b", &o.text, &o.n, &empty, &o.why);
+		o.error = routers_edit_delete(deletes[i].before, strlen(deletes[i].before), "b", &o.text, &o.n, &empty,
+					      &o.why);
 		assert_int_equal(empty, deletes[i].empty);
 		wrong += differs(o, deletes[i].before, deletes[i].after);
 	}
@@ -289,7 +325,8 @@ static void derived_ids_find_their_router(void **state)
 {
 	struct uuid id = uuid_v5(&uuid_space_l3agent, "router:b");
 	char text[UUID_TEXT];
-	struct outcome o = replace("routers:\n- name: a\n- name: b\n", uuid_print(&id, text), "- name: b\n  routes: []\n");
+	struct outcome o =
+		replace("routers:\n- name: a\n- name: b\n", uuid_print(&id, text), "- name: b\n  routes: []\n");
 
 	(void)state;
 	assert_int_equal(o.error, 0);
@@ -331,21 +368,27 @@ static void refusals_say_why(void **state)
 {
 	(void)state;
 	assert_refused(add("routers:\n- name: a\n", "203.0.113.5", "10.0.0.5"), -ENOENT, "no router web in this file");
-	assert_refused(add(HEAD "  floatingips: [" ENTRY("5") "]\n", "203.0.113.5", "10.0.0.5"), -EEXIST, "there already");
-	assert_refused(add("routers: [\n", "203.0.113.5", "10.0.0.5"), -EINVAL, "the file has faults, line 2 column 1: syntax");
+	assert_refused(add(HEAD "  floatingips: [" ENTRY("5") "]\n", "203.0.113.5", "10.0.0.5"), -EEXIST,
+		       "there already");
+	assert_refused(add("routers: [\n", "203.0.113.5", "10.0.0.5"), -EINVAL,
+		       "the file has faults, line 2 column 1: syntax");
 	assert_refused(add("- name: web\n", "203.0.113.5", "10.0.0.5"), -EINVAL, "the file has faults");
-	assert_refused(add(HEAD, "203.0.113.10", "10.0.0.5"), -EINVAL, "203.0.113.10 is an address of the external gateway");
+	assert_refused(add(HEAD, "203.0.113.10", "10.0.0.5"), -EINVAL,
+		       "203.0.113.10 is an address of the external gateway");
 	assert_refused(add(HEAD, "203.0.113.5", "10.0.7.5"), -EINVAL, "10.0.7.5 is in no network");
-	assert_refused(add("routers:\n- name: web\n", "203.0.113.5", "10.0.0.5"), -EINVAL, "needs external_gateway_info");
+	assert_refused(add("routers:\n- name: web\n", "203.0.113.5", "10.0.0.5"), -EINVAL,
+		       "needs external_gateway_info");
 	assert_refused(del(HEAD, "203.0.113.5"), -ENOENT, "router web has no floating IP 203.0.113.5 here");
 	assert_refused(del(HEAD "  floatingips: 5\n", "203.0.113.5"), -EINVAL, "floatingips is not a list");
 	assert_refused(del("routers:\n- name: web\n  ? floatingips\n  : - " ENTRY("5") "\n", "203.0.113.5"), -EINVAL,
 		       "this file's style cannot be edited in place: ");
-	assert_refused(replace("routers: [{name: a}]\n", "b", "- name: b\n"), -EINVAL, "style cannot be edited in place");
+	assert_refused(replace("routers: [{name: a}]\n", "b", "- name: b\n"), -EINVAL,
+		       "style cannot be edited in place");
 	assert_refused(replace("routers: []\n", "b", "name: b\n"), -EINVAL, "expected one list item");
 	assert_refused(replace("routers: []\n", "b", "- name: b\n- name: c\n"), -EINVAL, "expected one list item");
 	assert_refused(replace("routers: []\n", "b", "[{name: b}]\n"), -EINVAL, "expected one list item");
-	assert_refused(replace("routers: []\n", "b", "- name: *b\n"), -EINVAL, "the router's text has faults, line 1 column 9");
+	assert_refused(replace("routers: []\n", "b", "- name: *b\n"), -EINVAL,
+		       "the router's text has faults, line 1 column 9");
 	assert_refused(replace("{routers: []}\n", "b", "- name: b\n"), -EINVAL, "style cannot be edited in place");
 }
 

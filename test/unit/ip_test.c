@@ -53,8 +53,10 @@ static void addresses_print_as_rfc5952_says(void **state)
 static void other_text_is_no_address(void **state)
 {
 	static const char *const texts[] = {
-		"", " ", "192.0.2", "192.0.2.1 ", " 192.0.2.1", "192.0.2.01", "192.0.2.0x1", "192.0.2.256", "192.0.2.1.1", "0300.0.2.1",
-		"3221225985", "192.0.2.1/24", "2001:db8", "2001:db8:::1", "1::2::3", "1:2:3:4:5:6:7:8:9", "fe80::1%eth0", "[::1]",
+		"", " ", "192.0.2", "192.0.2.1 ", " 192.0.2.1", "192.0.2.01", "192.0.2.0x1", "192.0.2.256",
+		"192.0.2.1.1", "0300.0.2.1",
+		"3221225985", "192.0.2.1/24", "2001:db8", "2001:db8:::1", "1::2::3", "1:2:3:4:5:6:7:8:9",
+		"fe80::1%eth0", "[::1]",
 		"::12345", "g::", ":::", "1.2.3.4::", "example",
 	};
 
@@ -70,7 +72,8 @@ static void other_text_is_no_address(void **state)
 static void prefixes_are_parsed_strictly(void **state)
 {
 	static const char *const bad[] = {
-		"192.0.2.0/33", "192.0.2.0/", "192.0.2.0/024", "192.0.2.0/+24", "192.0.2.0/ 24", "192.0.2.0/24 ", "192.0.2.0/2x", "/24",
+		"192.0.2.0/33", "192.0.2.0/", "192.0.2.0/024", "192.0.2.0/+24", "192.0.2.0/ 24", "192.0.2.0/24 ",
+		"192.0.2.0/2x", "/24",
 		"2001:db8::/129", "2001:db8::/1000", "192.0.2.0/24/24", "192.0.2.0/-1",
 		"2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff:2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff/64",
 	};
@@ -102,7 +105,8 @@ static void networks_and_broadcasts(void **state)
 		{ "192.0.2.77/24", "192.0.2.0/24", "192.0.2.255" }, { "192.0.2.77/27", "192.0.2.64/27", "192.0.2.95" },
 		{ "192.0.2.77/30", "192.0.2.76/30", "192.0.2.79" }, { "192.0.2.77/31", "192.0.2.76/31", "-" },
 		{ "192.0.2.77/32", "192.0.2.77/32", "192.0.2.77" }, { "192.0.2.77/0", "0.0.0.0/0", "255.255.255.255" },
-		{ "2001:db8::ff:1/112", "2001:db8::ff:0/112", "-" }, { "2001:db8:ffff::1/33", "2001:db8:8000::/33", "-" },
+		{ "2001:db8::ff:1/112", "2001:db8::ff:0/112", "-" },
+		{ "2001:db8:ffff::1/33", "2001:db8:8000::/33", "-" },
 		{ "2001:db8::1/128", "2001:db8::1/128", "-" }, { "2001:db8::1/0", "::/0", "-" },
 	};
 	char buf[PREFIX_TEXT];
@@ -120,9 +124,12 @@ static void networks_and_broadcasts(void **state)
 static void containment(void **state)
 {
 	static const struct { const char *prefix, *ip; bool in; } cases[] = {
-		{ "192.0.2.0/24", "192.0.2.255", true }, { "192.0.2.0/24", "192.0.3.0", false }, { "192.0.2.9/29", "192.0.2.15", true },
-		{ "192.0.2.9/29", "192.0.2.7", false }, { "0.0.0.0/0", "203.0.113.1", true }, { "0.0.0.0/0", "::", false },
-		{ "::/0", "0.0.0.0", false }, { "2001:db8::/33", "2001:db8:7fff::1", true }, { "2001:db8::/33", "2001:db8:8000::1", false },
+		{ "192.0.2.0/24", "192.0.2.255", true }, { "192.0.2.0/24", "192.0.3.0", false }, { "192.0.2.9/29",
+		  "192.0.2.15", true },
+		{ "192.0.2.9/29", "192.0.2.7", false }, { "0.0.0.0/0", "203.0.113.1", true },
+		{ "0.0.0.0/0", "::", false },
+		{ "::/0", "0.0.0.0", false }, { "2001:db8::/33", "2001:db8:7fff::1", true }, { "2001:db8::/33",
+		  "2001:db8:8000::1", false },
 		{ "192.0.2.1/32", "192.0.2.1", true }, { "192.0.2.1/32", "192.0.2.0", false },
 	};
 	struct prefix none = { 0 };
@@ -141,7 +148,8 @@ static void containment(void **state)
 
 static void order_is_family_bytes_length(void **state)
 {
-	static const char *const sorted[] = { "0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/9", "10.0.0.1/8", "255.0.0.0/8", "::/0", "::1/128", "fe80::/10" };
+	static const char *const sorted[] = { "0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/9", "10.0.0.1/8", "255.0.0.0/8",
+		"::/0", "::1/128", "fe80::/10" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof sorted / sizeof *sorted; i++)
@@ -160,10 +168,14 @@ static void kinds_of_addresses(void **state)
 {
 	/* l: link-local, m: multicast, u: unspecified, o: loopback */
 	static const struct { const char *ip; const char *kinds; } cases[] = {
-		{ "169.254.0.0", "l" }, { "169.255.0.0", "" }, { "169.253.255.255", "" }, { "fe80::1", "l" }, { "febf::1", "l" },
-		{ "fec0::1", "" }, { "fe7f::1", "" }, { "224.0.0.1", "m" }, { "239.255.255.255", "m" }, { "240.0.0.1", "" },
-		{ "223.255.255.255", "" }, { "ff02::1", "m" }, { "fe00::1", "" }, { "0.0.0.0", "u" }, { "::", "u" }, { "0.0.0.1", "" },
-		{ "127.0.0.1", "o" }, { "127.255.0.1", "o" }, { "128.0.0.1", "" }, { "::1", "o" }, { "::2", "" }, { "1::1", "" },
+		{ "169.254.0.0", "l" }, { "169.255.0.0", "" }, { "169.253.255.255", "" }, { "fe80::1", "l" },
+		{ "febf::1", "l" },
+		{ "fec0::1", "" }, { "fe7f::1", "" }, { "224.0.0.1", "m" }, { "239.255.255.255", "m" },
+		{ "240.0.0.1", "" },
+		{ "223.255.255.255", "" }, { "ff02::1", "m" }, { "fe00::1", "" }, { "0.0.0.0", "u" }, { "::", "u" },
+		{ "0.0.0.1", "" },
+		{ "127.0.0.1", "o" }, { "127.255.0.1", "o" }, { "128.0.0.1", "" }, { "::1", "o" }, { "::2", "" },
+		{ "1::1", "" },
 	};
 	struct ip none = { 0 };
 
@@ -183,12 +195,14 @@ static void kinds_of_addresses(void **state)
 		if (strcmp(kinds, cases[i].kinds) != 0)
 			fail_msg("%s: '%s'", cases[i].ip, kinds);
 	}
-	assert_false(ip_is_unspecified(&none) || ip_is_loopback(&none) || ip_is_link_local(&none) || ip_is_multicast(&none));
+	assert_false(ip_is_unspecified(&none) || ip_is_loopback(&none) || ip_is_link_local(&none) ||
+		     ip_is_multicast(&none));
 }
 
 static void macs(void **state)
 {
-	static const char *const bad[] = { "", "fa:16:3e:00:00", "fa:16:3e:00:00:0", "fa:16:3e:00:00:0g", "fa-16-3e-00-00-01",
+	static const char *const bad[] = { "", "fa:16:3e:00:00", "fa:16:3e:00:00:0", "fa:16:3e:00:00:0g",
+		"fa-16-3e-00-00-01",
 					   "fa:16:3e:00:00:01:", "fa:16:3e:00:00:012", "fa163e000001" };
 	struct mac mac, group, zero;
 	char buf[MAC_TEXT], text[IP_TEXT];
@@ -214,8 +228,10 @@ static void macs(void **state)
 static void uuids(void **state)
 {
 	static const char *const bad[] = {
-		"", "6ba7b810-9dad-11d1-80b4-00c04fd430c", "6ba7b810-9dad-11d1-80b4-00c04fd430c88", "6ba7b8109dad11d180b400c04fd430c8",
-		"6ba7b810-9dad-11d1-80b4+00c04fd430c8", "6ba7b81-09dad-11d1-80b4-00c04fd430c8", "6ba7b810-9dad-11d1-80b4-00c04fd430cg",
+		"", "6ba7b810-9dad-11d1-80b4-00c04fd430c", "6ba7b810-9dad-11d1-80b4-00c04fd430c88",
+		"6ba7b8109dad11d180b400c04fd430c8",
+		"6ba7b810-9dad-11d1-80b4+00c04fd430c8", "6ba7b81-09dad-11d1-80b4-00c04fd430c8",
+		"6ba7b810-9dad-11d1-80b4-00c04fd430cg",
 		"{6ba7b810-9dad-11d1-80b4-00c04fd430c8}", "6ba7b810-9dad-11d1-80b4-00c04fd430--",
 	};
 	/* RFC 4122, appendix C: the name space of domain names. */

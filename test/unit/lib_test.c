@@ -240,7 +240,8 @@ static void walks_meet_both_sides(void **state)
 {
 	static const int left[] = { 1, 2, 4, 7 }, right[] = { 2, 3, 7, 8, 9 };
 	static const struct { size_t n_left, n_right; const char *want; } cases[] = {
-		{ 4, 5, "-1=2+3-4=7+8+9" }, { 4, 0, "-1-2-4-7" }, { 0, 5, "+2+3+7+8+9" }, { 0, 0, "" }, { 1, 1, "-1+2" },
+		{ 4, 5, "-1=2+3-4=7+8+9" }, { 4, 0, "-1-2-4-7" }, { 0, 5, "+2+3+7+8+9" }, { 0, 0, "" },
+		{ 1, 1, "-1+2" },
 	};
 
 	(void)state;
@@ -324,7 +325,8 @@ static void one_event_is_one_line(void **state)
 	unsetenv("JOURNAL_STREAM");
 	log_setup(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
 	capture(say_odd, line, sizeof line);
-	assert_string_equal(line, "{\"level\":\"warn\",\"object\":\"a\\u000ab\\\"\",\"message\":\"bad: 1\\u001b[2J \\\\\"}\n");
+	assert_string_equal(
+		line, "{\"level\":\"warn\",\"object\":\"a\\u000ab\\\"\",\"message\":\"bad: 1\\u001b[2J \\\\\"}\n");
 	capture(say_plain, line, sizeof line);
 	assert_string_equal(line, "");
 	log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
@@ -348,14 +350,15 @@ static void levels_have_names(void **state)
 static void backoff_doubles_up_to_its_limit(void **state)
 {
 	static const struct { uint32_t failures, want; } cases[] = {
-		{ 0, 1000 }, { 1, 1000 }, { 2, 2000 }, { 3, 4000 }, { 4, 8000 }, { 7, 60000 }, { 40, 60000 }, { UINT32_MAX, 60000 },
+		{ 0, 1000 }, { 1, 1000 }, { 2, 2000 }, { 3, 4000 }, { 4, 8000 }, { 7, 60000 }, { 40, 60000 },
+		{ UINT32_MAX, 60000 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		for (int k = 0; k < 200; k++)
-			assert_in_range(clock_backoff_ms(cases[i].failures, 1000, 60000), cases[i].want - cases[i].want / 4,
-					cases[i].want);
+			assert_in_range(clock_backoff_ms(cases[i].failures, 1000, 60000),
+					cases[i].want - cases[i].want / 4, cases[i].want);
 }
 
 static void backoff_is_spread(void **state)

@@ -21,7 +21,8 @@ static struct conf *conf;
 
 static int setup(void **state)
 {
-	static const char text[] = "networks: {public: {bridge: br-ex}, blue: {bridge: br-blue}, green: {bridge: br-green}}\n";
+	static const char text[] =
+		"networks: {public: {bridge: br-ex}, blue: {bridge: br-blue}, green: {bridge: br-green}}\n";
 	struct problems problems = { 0 };
 
 	(void)state;
@@ -78,8 +79,10 @@ static const char complete[] =
 	"    fixed_ip_address: 10.9.0.5\n"
 	"    id: 11111111-2222-4333-8444-555555555555\n"
 	"  port_forwardings:\n"
-	"  - {floating_ip_address: 203.0.113.21, protocol: tcp, external_port: 2222, internal_ip_address: 10.0.0.6, internal_port: 22}\n"
-	"  - {floating_ip_address: 203.0.113.21, protocol: udp, external_port: '8000:8010', internal_ip_address: 10.0.0.6,\n"
+	"  - {floating_ip_address: 203.0.113.21, protocol: tcp, external_port: 2222, internal_ip_address: 10.0.0.6, "
+	"internal_port: 22}\n"
+	"  - {floating_ip_address: 203.0.113.21, protocol: udp, external_port: '8000:8010', internal_ip_address: "
+	"10.0.0.6,\n"
 	"     internal_port: 9000-9002}\n"
 	"  routes:\n"
 	"  - {destination: 10.9.0.0/16, nexthop: 10.0.0.9}\n"
@@ -230,7 +233,8 @@ static void the_rest_is_read(void **state)
 
 static void files_without_routers_are_fine(void **state)
 {
-	static const char *const texts[] = { "", "\n", "# nothing\n", "---\n", "routers:\n", "routers: []\n", "routers: ~",
+	static const char *const texts[] = { "", "\n", "# nothing\n", "---\n", "routers:\n", "routers: []\n",
+		"routers: ~",
 					     "\xef\xbb\xbfrouters: []\n", "{routers: []}", "routers:\r\n", "{}" };
 
 	(void)state;
@@ -289,7 +293,8 @@ static const struct { const char *text; unsigned line, column; const char *says;
 	{ "routers: [\n", 2, 1, "syntax: did not find expected node content" },
 	{ "routers: [a b: c: d]\n", 1, 17, "syntax" },
 	{ "routers:\n- name: @a\n", 2, 9, "needs quotes" },
-	{ "routers:\n- name: \"a\n", 3, 1, "syntax: found unexpected end of stream (while scanning a quoted scalar from line 2)" },
+	{ "routers:\n- name: \"a\n", 3, 1,
+	  "syntax: found unexpected end of stream (while scanning a quoted scalar from line 2)" },
 	{ "routers:\n  - name: a\n - name: b\n", 3, 2, "syntax: did not find expected" },
 	{ "routers: []\nrouters: []\n", 2, 1, "key 'routers' is in this map twice (first in line 1)" },
 	{ R "  name: s\n", 3, 3, "key 'name' is in this map twice (first in line 2)" },
@@ -306,7 +311,8 @@ static const struct { const char *text; unsigned line, column; const char *says;
 	{ "routers:\n- web\n", 2, 3, "an entry of routers: expected a map, found 'web'" },
 	{ "routers:\n-\n", 2, 2, "an entry of routers: expected a map, found nothing" },
 	{ "routers:\n- {}\n", 2, 3, "an entry of routers needs the key 'name'" },
-	{ R "  intrefaces: []\n", 3, 3, "unknown key 'intrefaces' in an entry of routers, did you mean 'interfaces'?" },
+	{ R "  intrefaces: []\n", 3, 3,
+	  "unknown key 'intrefaces' in an entry of routers, did you mean 'interfaces'?" },
 	{ R "  xyzzy: 1\n", 3, 3, "unknown key 'xyzzy' in an entry of routers" },
 	{ R "  '': 1\n", 3, 3, "unknown key ''" },
 	{ "routers:\n- name: [a]\n", 2, 9, "name: expected text, found a list" },
@@ -324,27 +330,41 @@ static const struct { const char *text; unsigned line, column; const char *says;
 	{ R "  project_id: []\n", 3, 15, "project_id: expected text, found a list" },
 	{ "routers:\n- name: r\n- name: r\n", 3, 3, "a router named 'r' is in this file already (line 2)" },
 	{ "routers:\n- {name: r, id: 6f9a1c3e-52d4-4b7a-9c1e-0a2b4c6d8e0f}\n"
-	  "- {name: s, id: 6f9a1c3e-52d4-4b7a-9c1e-0a2b4c6d8e0f}\n", 3, 3, "a router with the id 6f9a1c3e-52d4-4b7a-9c1e" },
+	  "- {name: s, id: 6f9a1c3e-52d4-4b7a-9c1e-0a2b4c6d8e0f}\n",
+	  3, 3, "a router with the id 6f9a1c3e-52d4-4b7a-9c1e" },
 	/* the gateway */
 	{ R "  external_gateway_info: public\n", 3, 26, "external_gateway_info: expected a map, found 'public'" },
-	{ R "  external_gateway_info: {external_fixed_ips: [203.0.113.10/24]}\n", 3, 26, "external_gateway_info needs the key 'network'" },
+	{ R "  external_gateway_info: {external_fixed_ips: [203.0.113.10/24]}\n", 3, 26,
+	  "external_gateway_info needs the key 'network'" },
 	{ R "  external_gateway_info: {network: publc, external_fixed_ips: [203.0.113.10/24]}\n", 3, 36,
 	  "network 'publc' is not configured in agent.yaml, did you mean 'public'?" },
 	{ R "  external_gateway_info: {network: outside, external_fixed_ips: [203.0.113.10/24]}\n", 3, 36,
 	  "network 'outside' is not configured in agent.yaml" },
-	{ R "  external_gateway_info: {network: public}\n", 3, 26, "external_gateway_info needs the key 'external_fixed_ips'" },
-	{ R "  external_gateway_info: {network: public, external_fixed_ips: []}\n", 3, 64, "expected at least one address" },
-	{ R "  external_gateway_info: {network: public, external_fixed_ips: }\n", 3, 64, "expected at least one address" },
+	{ R "  external_gateway_info: {network: public}\n", 3, 26,
+	  "external_gateway_info needs the key 'external_fixed_ips'" },
+	{ R "  external_gateway_info: {network: public, external_fixed_ips: []}\n", 3, 64,
+	  "expected at least one address" },
+	{ R "  external_gateway_info: {network: public, external_fixed_ips: }\n", 3, 64,
+	  "expected at least one address" },
 	{ R "  external_gateway_info: {network: public, external_fixed_ips: [203.0.113.10]}\n", 3, 65,
-	  "external_fixed_ips: expected an address and length like 192.0.2.1/24 or 2001:db8::1/64, found '203.0.113.10'" },
-	{ R "  external_gateway_info: {network: public, external_fixed_ips: [{ip_address: 203.0.113.10}]}\n", 3, 65, "found a map" },
-	{ R "  external_gateway_info: {network: public, external_fixed_ips: [203.0.113.010/24]}\n", 3, 65, "203.0.113.010/24" },
-	{ R "  external_gateway_info: {network: public, external_fixed_ips: [203.0.113.10/33]}\n", 3, 65, "203.0.113.10/33" },
-	{ R GWX "gateway_ips: [203.0.113.1/24]}\n", 3, 97, "gateway_ips: expected an address like 192.0.2.1 or 2001:db8::1, found" },
-	{ R GWX "gateway_ips: [203.0.113.255]}\n", 3, 97, "expected the address of a host in 203.0.113.0/24, found '203.0.113.255'" },
-	{ R GWX "gateway_ips: [203.0.113.10]}\n", 3, 97, "203.0.113.10 is an address of the external gateway already (line 3)" },
-	{ R GWX "gateway_ips: [203.0.113.1, 203.0.113.1]}\n", 3, 110, "203.0.113.1 is an entry of gateway_ips already" },
-	{ R GWX "gateway_ips: [224.0.0.1]}\n", 3, 97, "expected the address of a host, found 224.0.0.1, a multicast address" },
+	  "external_fixed_ips: expected an address and length like 192.0.2.1/24 or 2001:db8::1/64, found "
+	  "'203.0.113.10'" },
+	{ R "  external_gateway_info: {network: public, external_fixed_ips: [{ip_address: 203.0.113.10}]}\n", 3, 65,
+	  "found a map" },
+	{ R "  external_gateway_info: {network: public, external_fixed_ips: [203.0.113.010/24]}\n", 3, 65,
+	  "203.0.113.010/24" },
+	{ R "  external_gateway_info: {network: public, external_fixed_ips: [203.0.113.10/33]}\n", 3, 65,
+	  "203.0.113.10/33" },
+	{ R GWX "gateway_ips: [203.0.113.1/24]}\n", 3, 97,
+	  "gateway_ips: expected an address like 192.0.2.1 or 2001:db8::1, found" },
+	{ R GWX "gateway_ips: [203.0.113.255]}\n", 3, 97,
+	  "expected the address of a host in 203.0.113.0/24, found '203.0.113.255'" },
+	{ R GWX "gateway_ips: [203.0.113.10]}\n", 3, 97,
+	  "203.0.113.10 is an address of the external gateway already (line 3)" },
+	{ R GWX "gateway_ips: [203.0.113.1, 203.0.113.1]}\n", 3, 110,
+	  "203.0.113.1 is an entry of gateway_ips already" },
+	{ R GWX "gateway_ips: [224.0.0.1]}\n", 3, 97,
+	  "expected the address of a host, found 224.0.0.1, a multicast address" },
 	{ R GWX "mtu: 67}\n", 3, 88, "mtu: expected a number from 68 to 65535, found '67'" },
 	{ R GWX "mtu: 65536}\n", 3, 88, "found '65536'" },
 	{ R GWX "mtu: 0x5dc}\n", 3, 88, "found '0x5dc'" },
@@ -356,14 +376,18 @@ static const struct { const char *text; unsigned line, column; const char *says;
 	{ R GWX "mac_address: 01:00:5e:00:00:01}\n", 3, 96, "mac_address: expected a unicast MAC address like" },
 	{ R GWX "mac_address: fa16.3e00.0001}\n", 3, 96, "mac_address: expected" },
 	{ R GWX "enable_snat: on}\n", 3, 96, "enable_snat: expected true or false, found 'on'" },
-	{ R GWX "extra_subnets: [198.18.4.1/24]}\n", 3, 99, "expected a network without host bits, that is 198.18.4.0/24" },
-	{ R GWX "extra_subnets: [203.0.113.0/25]}\n", 3, 99, "network 203.0.113.0/25 overlaps the external network 203.0.113.0/24" },
+	{ R GWX "extra_subnets: [198.18.4.1/24]}\n", 3, 99,
+	  "expected a network without host bits, that is 198.18.4.0/24" },
+	{ R GWX "extra_subnets: [203.0.113.0/25]}\n", 3, 99,
+	  "network 203.0.113.0/25 overlaps the external network 203.0.113.0/24" },
 	{ R GWX "extra_subnets: [0.0.0.0/0]}\n", 3, 99, "expected a length from 1 to 32" },
 	/* interfaces */
 	{ R "  interfaces:\n  - blue\n", 4, 5, "an entry of interfaces: expected a map, found 'blue'" },
 	{ R "  interfaces:\n  - {network: blue}\n", 4, 5, "an entry of interfaces needs the key 'fixed_ips'" },
-	{ R "  interfaces:\n  - {network: blue, fixed_ips: [10.0.0.1/24], enable_snat: true}\n", 4, 47, "unknown key 'enable_snat'" },
-	{ R IFX("10.0.0.0/24", ""), 4, 33, "an address within 10.0.0.0/24, not the network's own, found '10.0.0.0/24'" },
+	{ R "  interfaces:\n  - {network: blue, fixed_ips: [10.0.0.1/24], enable_snat: true}\n", 4, 47,
+	  "unknown key 'enable_snat'" },
+	{ R IFX("10.0.0.0/24", ""), 4, 33,
+	  "an address within 10.0.0.0/24, not the network's own, found '10.0.0.0/24'" },
 	{ R IFX("10.0.0.255/24", ""), 4, 33, "not its broadcast address" },
 	{ R IFX("2001:db8::/64", ""), 4, 33, "not its routers' anycast address" },
 	{ R IFX("10.0.0.1/0", ""), 4, 33, "expected a length from 1 to 32" },
@@ -378,47 +402,68 @@ static const struct { const char *text; unsigned line, column; const char *says;
 	{ R IFX("'::ffff:10.0.0.1/120'", ""), 4, 33, "an IPv4-mapped address" },
 	{ R IFX("ff02::1/64", ""), 4, 33, "a multicast address" },
 	{ R IFX("10.0.0.1/24, 10.0.0.1/24", ""), 4, 46, "10.0.0.1 is an interface's address already (line 4)" },
-	{ R IFX("10.0.0.1/24, 10.0.0.129/25", ""), 4, 46, "network 10.0.0.128/25 overlaps 10.0.0.0/24 of this router (line 4)" },
+	{ R IFX("10.0.0.1/24, 10.0.0.129/25", ""), 4, 46,
+	  "network 10.0.0.128/25 overlaps 10.0.0.0/24 of this router (line 4)" },
 	{ R IF "  - {network: green, fixed_ips: [10.0.0.2/24]}\n", 5, 34, "network 10.0.0.0/24 overlaps 10.0.0.0/24" },
-	{ R "  interfaces:\n  - {network: green, fixed_ips: [10.0.5.1/24]}\n  - {network: blue, fixed_ips: [10.0.0.1/16]}\n",
+	{ R "  interfaces:\n  - {network: green, fixed_ips: [10.0.5.1/24]}\n"
+	    "  - {network: blue, fixed_ips: [10.0.0.1/16]}\n",
 	  5, 33, "network 10.0.0.0/16 overlaps 10.0.5.0/24 of this router (line 4)" },
-	{ R GW IFX("203.0.113.129/25", ""), 5, 33, "network 203.0.113.128/25 overlaps the external network 203.0.113.0/24" },
+	{ R GW IFX("203.0.113.129/25", ""), 5, 33,
+	  "network 203.0.113.128/25 overlaps the external network 203.0.113.0/24" },
 	{ R IFX("10.0.0.1/24", ", ipv6_ra_mode: radvd"), 4, 61,
 	  "ipv6_ra_mode: expected slaac, dhcpv6-stateless or dhcpv6-stateful, found 'radvd'" },
 	{ R IFX("10.0.0.1/24", ", ipv6_ra_mode: slaac"), 4, 61, "expected an IPv6 address in fixed_ips, found none" },
-	{ R IFX("2001:db8::1/60", ", ipv6_ra_mode: slaac"), 4, 64, "slaac needs a network of length 64, found 2001:db8::/60" },
-	{ R IFX("10.0.0.1/24", ", dns_nameservers: 192.0.2.53"), 4, 64, "dns_nameservers: expected a list, found '192.0.2.53'" },
-	{ R IFX("10.0.0.1/24", ", dns_nameservers: [192.0.2.53, 192.0.2.53]"), 4, 77, "192.0.2.53 is in the list twice" },
+	{ R IFX("2001:db8::1/60", ", ipv6_ra_mode: slaac"), 4, 64,
+	  "slaac needs a network of length 64, found 2001:db8::/60" },
+	{ R IFX("10.0.0.1/24", ", dns_nameservers: 192.0.2.53"), 4, 64,
+	  "dns_nameservers: expected a list, found '192.0.2.53'" },
+	{ R IFX("10.0.0.1/24", ", dns_nameservers: [192.0.2.53, 192.0.2.53]"), 4, 77,
+	  "192.0.2.53 is in the list twice" },
 	{ R IFX("10.0.0.1/24", ", dns_nameservers: [dns.example]"), 4, 65, "expected an address like" },
 	{ R IFX("10.0.0.1/24", ", id: 6f9a1c3e-52d4-4b7a-9c1e-0a2b4c6d8e0f")
-	  "  - {network: green, fixed_ips: [10.0.1.1/24], id: 6f9a1c3e-5200-4b7a-9c1e-0a2b4c6d8e0f}\n", 4, 5,
-	  "must differ in their first 11 characters" },
+	  "  - {network: green, fixed_ips: [10.0.1.1/24], id: 6f9a1c3e-5200-4b7a-9c1e-0a2b4c6d8e0f}\n",
+	  4, 5, "must differ in their first 11 characters" },
 	/* floating IPs */
 	{ R IF FIP("203.0.113.20", "10.0.0.5"), 6, 3, "floatingips: needs external_gateway_info, found none" },
-	{ R GW IF FIP("203.0.113.20", "10.0.1.5"), 7, 59, "10.0.1.5 is in no network of this router's interfaces or routes" },
-	{ R GW IF FIP("203.0.113.10", "10.0.0.5"), 7, 27, "203.0.113.10 is an address of the external gateway already (line 3)" },
-	{ R GWX "gateway_ips: [203.0.113.1]}\n" IF FIP("203.0.113.1", "10.0.0.5"), 7, 27, "203.0.113.1 is an entry of gateway_ips" },
-	{ R GW IF FIP("203.0.113.255", "10.0.0.5"), 7, 27, "203.0.113.255 is the broadcast address of 203.0.113.0/24" },
+	{ R GW IF FIP("203.0.113.20", "10.0.1.5"), 7, 59,
+	  "10.0.1.5 is in no network of this router's interfaces or routes" },
+	{ R GW IF FIP("203.0.113.10", "10.0.0.5"), 7, 27,
+	  "203.0.113.10 is an address of the external gateway already (line 3)" },
+	{ R GWX "gateway_ips: [203.0.113.1]}\n" IF FIP("203.0.113.1", "10.0.0.5"), 7, 27,
+	  "203.0.113.1 is an entry of gateway_ips" },
+	{ R GW IF FIP("203.0.113.255", "10.0.0.5"), 7, 27,
+	  "203.0.113.255 is the broadcast address of 203.0.113.0/24" },
 	{ R GW IF FIP("203.0.113.0", "10.0.0.5"), 7, 27, "203.0.113.0 is the network address of 203.0.113.0/24" },
-	{ R GW IF FIP("2001:db8::20", "10.0.0.5"), 7, 27, "floating_ip_address: expected an IPv4 address like 192.0.2.1" },
+	{ R GW IF FIP("2001:db8::20", "10.0.0.5"), 7, 27,
+	  "floating_ip_address: expected an IPv4 address like 192.0.2.1" },
 	{ R GW IF FIP("203.0.113.20", "2001:db8::5"), 7, 59, "fixed_ip_address: expected an IPv4 address" },
-	{ R GW IF FIP("203.0.113.20", "null"), 7, 59, "fixed_ip_address: expected an IPv4 address like 192.0.2.1, found nothing" },
+	{ R GW IF FIP("203.0.113.20", "null"), 7, 59,
+	  "fixed_ip_address: expected an IPv4 address like 192.0.2.1, found nothing" },
 	{ R GW IF FIP("10.0.0.1", "10.0.0.5"), 7, 27, "10.0.0.1 is an interface's address already" },
-	{ R GW IF "  floatingips:\n  - {floating_ip_address: 203.0.113.20}\n", 7, 5, "an entry of floatingips needs the key 'fixed_ip_address'" },
-	{ R GW IF FIP("203.0.113.20", "10.0.0.5") "  - {floating_ip_address: 203.0.113.20, fixed_ip_address: 10.0.0.6}\n", 8, 27,
-	  "203.0.113.20 is a floating IP already (line 7)" },
-	{ R GW IF FIP("203.0.113.20", "10.0.0.5") "  - {floating_ip_address: 203.0.113.21, fixed_ip_address: 10.0.0.5}\n", 8, 59,
-	  "10.0.0.5 has a floating IP already (line 7)" },
-	{ R GW IF FIP("203.0.113.21", "10.0.0.5") PF("80", "80"), 9, 27, "203.0.113.21 is a floating IP already (line 7)" },
+	{ R GW IF "  floatingips:\n  - {floating_ip_address: 203.0.113.20}\n", 7, 5,
+	  "an entry of floatingips needs the key 'fixed_ip_address'" },
+	{ R GW IF FIP("203.0.113.20", "10.0.0.5")
+	  "  - {floating_ip_address: 203.0.113.20, fixed_ip_address: 10.0.0.6}\n",
+	  8, 27, "203.0.113.20 is a floating IP already (line 7)" },
+	{ R GW IF FIP("203.0.113.20", "10.0.0.5")
+	  "  - {floating_ip_address: 203.0.113.21, fixed_ip_address: 10.0.0.5}\n",
+	  8, 59, "10.0.0.5 has a floating IP already (line 7)" },
+	{ R GW IF FIP("203.0.113.21", "10.0.0.5") PF("80", "80"), 9, 27,
+	  "203.0.113.21 is a floating IP already (line 7)" },
 	{ R GW IF PF("80", "80") FIP("203.0.113.21", "10.0.0.5"), 9, 27,
 	  "203.0.113.21 is a floating IP with port forwardings already (line 7)" },
 	{ R GW IF FIP("203.0.113.20", "10.0.0.5") "- name: s\n"
-	  "  external_gateway_info: {network: public, external_fixed_ips: [203.0.113.11/24]}\n" IFX("10.0.1.1/24", "")
-	  FIP("203.0.113.20", "10.0.1.5"), 13, 27, "203.0.113.20 on network 'public' is a floating IP of router 'r' already (line 7)" },
-	{ R GW "- name: s\n" GW, 5, 65, "203.0.113.10 on network 'public' is an address of the external gateway of router 'r'" },
+	  "  external_gateway_info: {network: public, external_fixed_ips: [203.0.113.11/24]}\n"
+	  IFX("10.0.1.1/24", "") FIP("203.0.113.20", "10.0.1.5"),
+	  13, 27, "203.0.113.20 on network 'public' is a floating IP of router 'r' already (line 7)" },
+	{ R GW "- name: s\n" GW, 5, 65,
+	  "203.0.113.10 on network 'public' is an address of the external gateway of "
+	  "router 'r'" },
 	/* port forwardings */
 	{ R IF PF("80", "80"), 6, 3, "port_forwardings: needs external_gateway_info, found none" },
-	{ R GW IF PF("0", "80"), 7, 71, "external_port: expected a port from 1 to 65535, or a range like 8000-8010, found '0'" },
+	{ R GW IF PF("0", "80"), 7, 71,
+	  "external_port: expected a port from 1 to 65535, or a range like 8000-8010, "
+	  "found '0'" },
 	{ R GW IF PF("65536", "80"), 7, 71, "found '65536'" },
 	{ R GW IF PF("080", "80"), 7, 71, "found '080'" },
 	{ R GW IF PF("90-80", "80"), 7, 71, "found '90-80'" },
@@ -426,30 +471,44 @@ static const struct { const char *text; unsigned line, column; const char *says;
 	{ R GW IF PF("80-81-82", "80"), 7, 71, "found '80-81-82'" },
 	{ R GW IF PF("[80]", "80"), 7, 71, "found a list" },
 	{ R GW IF PF("http", "80"), 7, 71, "found 'http'" },
-	{ R GW IF PF("80", "80-81"), 7, 121, "internal_port: expected at most as many ports as external_port has (1), found 2" },
-	{ R GW IF PF("80-90", "80") PF2("tcp", "90"), 8, 71, "external_port: tcp port 90 is forwarded already (line 7)" },
-	{ R GW IF PF("80-90", "80") PF2("tcp", "200") PF2("tcp", "89-95"), 9, 71, "tcp port 89 is forwarded already (line 7)" },
-	{ R GW IF PF("1-60000", "80") PF2("udp", "1-60000"), 8, 126, "expected at most 65536 forwarded ports in one router, found 120000" },
-	{ R GW IF PF("80", "80") PF2("icmp", "80"), 8, 51, "protocol: expected tcp, udp, sctp, dccp or udplite, found 'icmp'" },
+	{ R GW IF PF("80", "80-81"), 7, 121,
+	  "internal_port: expected at most as many ports as external_port has (1), found 2" },
+	{ R GW IF PF("80-90", "80") PF2("tcp", "90"), 8, 71,
+	  "external_port: tcp port 90 is forwarded already (line 7)" },
+	{ R GW IF PF("80-90", "80") PF2("tcp", "200") PF2("tcp", "89-95"), 9, 71,
+	  "tcp port 89 is forwarded already (line 7)" },
+	{ R GW IF PF("1-60000", "80") PF2("udp", "1-60000"), 8, 126,
+	  "expected at most 65536 forwarded ports in one router, found 120000" },
+	{ R GW IF PF("80", "80") PF2("icmp", "80"), 8, 51,
+	  "protocol: expected tcp, udp, sctp, dccp or udplite, found 'icmp'" },
 	/* routes */
-	{ R IF RT("10.9.0.1/16", "10.0.0.9"), 6, 19, "destination: expected a network without host bits, that is 10.9.0.0/16" },
+	{ R IF RT("10.9.0.1/16", "10.0.0.9"), 6, 19,
+	  "destination: expected a network without host bits, that is 10.9.0.0/16" },
 	{ R IF RT("10.9.0.0", "10.0.0.9"), 6, 19, "destination: expected an address and length" },
 	{ R IF RT("224.0.0.0/4", "10.0.0.9"), 6, 19, "expected a network of hosts" },
-	{ R IF RT("2001:db8:9::/48", "10.0.0.9"), 6, 45, "nexthop: expected an IPv6 address as 2001:db8:9::/48 is, found '10.0.0.9'" },
+	{ R IF RT("2001:db8:9::/48", "10.0.0.9"), 6, 45,
+	  "nexthop: expected an IPv6 address as 2001:db8:9::/48 is, found '10.0.0.9'" },
 	{ R IF RT("10.9.0.0/16", "10.0.0.1"), 6, 5, "nexthop: 10.0.0.1 is this router's own address" },
 	{ R IF RT("10.9.0.0/16", "10.0.7.9"), 6, 5, "nexthop: 10.0.7.9 is in no network of this router" },
 	{ R IF RT("2001:db8:9::/48", "fe80::9"), 6, 45, "a link-local address" },
-	{ R IF RT("10.0.0.0/24", "10.0.0.9"), 6, 5, "destination: 10.0.0.0/24 is a network of this router itself (line 4)" },
+	{ R IF RT("10.0.0.0/24", "10.0.0.9"), 6, 5,
+	  "destination: 10.0.0.0/24 is a network of this router itself (line 4)" },
 	{ R IF RT("10.9.0.0/16", "10.0.0.9") "  - {destination: 10.9.0.0/16, nexthop: 10.0.0.9}\n", 7, 5,
 	  "this route to 10.9.0.0/16 is written already (line 6)" },
 	/* instances */
-	{ R IF "  instances:\n  - {fixed_ip_address: 10.0.0.5}\n", 6, 5, "an entry of instances needs the key 'instance_id'" },
-	{ R IF VM "}\n  - {fixed_ip_address: 10.0.0.5, instance_id: j}\n", 7, 24, "10.0.0.5 is another instance's already (line 6)" },
-	{ R IF "  instances:\n  - {fixed_ip_address: 10.1.0.5, instance_id: i}\n", 6, 24, "10.1.0.5 is in no network of this router" },
-	{ R IF VM ", public_keys: \"ssh-ed25519 A\"}\n", 6, 63, "public_keys: expected a list, found 'ssh-ed25519 A'" },
-	{ R IF VM ", public_keys: [\"a\\nb\"]}\n", 6, 64, "public_keys: expected text without control characters, found 'a\\x0ab'" },
+	{ R IF "  instances:\n  - {fixed_ip_address: 10.0.0.5}\n", 6, 5,
+	  "an entry of instances needs the key 'instance_id'" },
+	{ R IF VM "}\n  - {fixed_ip_address: 10.0.0.5, instance_id: j}\n", 7, 24,
+	  "10.0.0.5 is another instance's already (line 6)" },
+	{ R IF "  instances:\n  - {fixed_ip_address: 10.1.0.5, instance_id: i}\n", 6, 24,
+	  "10.1.0.5 is in no network of this router" },
+	{ R IF VM ", public_keys: \"ssh-ed25519 A\"}\n", 6, 63,
+	  "public_keys: expected a list, found 'ssh-ed25519 A'" },
+	{ R IF VM ", public_keys: [\"a\\nb\"]}\n", 6, 64,
+	  "public_keys: expected text without control characters, found 'a\\x0ab'" },
 	{ R IF VM ", hostname: {}}\n", 6, 60, "hostname: expected text, found a map" },
-	{ R IF VM ", user_date: x}\n", 6, 50, "unknown key 'user_date' in an entry of instances, did you mean 'user_data'?" },
+	{ R IF VM ", user_date: x}\n", 6, 50,
+	  "unknown key 'user_date' in an entry of instances, did you mean 'user_data'?" },
 };
 
 static void every_fault_has_its_place(void **state)
@@ -467,8 +526,8 @@ static void every_fault_has_its_place(void **state)
 		problems_print(&problems, &out);
 		if (error != -22 || problems.n != 1 || problems.at[0].line != faults[i].line ||
 		    problems.at[0].column != faults[i].column || !strstr(problems.at[0].text, faults[i].says)) {
-			print_error("%s\nexpected %u:%u %s\ngot %d\n%s\n", faults[i].text, faults[i].line, faults[i].column,
-				    faults[i].says, error, text_str(&out));
+			print_error("%s\nexpected %u:%u %s\ngot %d\n%s\n", faults[i].text, faults[i].line,
+				    faults[i].column, faults[i].says, error, text_str(&out));
 			wrong++;
 		}
 		assert_null(routers.at);
@@ -490,8 +549,10 @@ static void reading_goes_on_after_a_fault(void **state)
 	static const char want[] =
 		"r.yaml:2:9: name: expected text without white space and '/', found 'a b'\n"
 		"r.yaml:4:15: network 'red' is not configured in agent.yaml\n"
-		"r.yaml:4:32: fixed_ips: expected an address within 10.0.0.0/24, not the network's own, found '10.0.0.0/24'\n"
-		"r.yaml:4:45: fixed_ips: expected an address and length like 192.0.2.1/24 or 2001:db8::1/64, found '10.0.1/24'\n"
+		"r.yaml:4:32: fixed_ips: expected an address within 10.0.0.0/24, not the network's own, found "
+		"'10.0.0.0/24'\n"
+		"r.yaml:4:45: fixed_ips: expected an address and length like 192.0.2.1/24 or 2001:db8::1/64, found "
+		"'10.0.1/24'\n"
 		"r.yaml:5:3: unknown key 'nmae' in an entry of routers, did you mean 'name'?\n"
 		"r.yaml:5:3: an entry of routers needs the key 'name'\n"
 		"r.yaml:6:12: an entry of routes needs the key 'nexthop'\n";
@@ -618,14 +679,16 @@ static void many_keys_twice_are_found(void **state)
 static void a_small_router_stays_small(void **state)
 {
 	struct routers routers = good(
-		R "  external_gateway_info: {network: public, external_fixed_ips: [203.0.113.10/24, 2001:db8:ff::10/64],"
+		R "  external_gateway_info: {network: public, "
+		"external_fixed_ips: [203.0.113.10/24, 2001:db8:ff::10/64],"
 		" gateway_ips: [203.0.113.1, 2001:db8:ff::1]}\n"
 		"  interfaces:\n  - {network: blue, fixed_ips: [10.0.0.1/24, 2001:db8:1::1/64], ipv6_ra_mode: slaac}\n"
-		"  - {network: green, fixed_ips: [10.0.1.1/24, 2001:db8:2::1/64], ipv6_ra_mode: slaac}\n"
-		FIP("203.0.113.20", "10.0.0.20") "  - {floating_ip_address: 203.0.113.21, fixed_ip_address: 10.0.0.21}\n"
-		"  - {floating_ip_address: 203.0.113.22, fixed_ip_address: 10.0.0.22}\n"
-		"  - {floating_ip_address: 203.0.113.23, fixed_ip_address: 10.0.0.23}\n"
-		"  - {floating_ip_address: 203.0.113.24, fixed_ip_address: 10.0.0.24}\n");
+		"  - {network: green, fixed_ips: [10.0.1.1/24, 2001:db8:2::1/64], ipv6_ra_mode: slaac}\n" FIP(
+			"203.0.113.20",
+			"10.0.0.20") "  - {floating_ip_address: 203.0.113.21, fixed_ip_address: 10.0.0.21}\n"
+				     "  - {floating_ip_address: 203.0.113.22, fixed_ip_address: 10.0.0.22}\n"
+				     "  - {floating_ip_address: 203.0.113.23, fixed_ip_address: 10.0.0.23}\n"
+				     "  - {floating_ip_address: 203.0.113.24, fixed_ip_address: 10.0.0.24}\n");
 
 	(void)state;
 	assert_in_range(arena_size(routers.at[0]->arena), 1, 6 << 10);
@@ -650,17 +713,20 @@ static char *replaced(const char *text, const char *from, const char *to)
 static void equality_sees_every_field(void **state)
 {
 	static const struct { const char *from, *to; } changes[] = {
-		{ "name: web", "name: weg" }, { "project_id: demo", "project_id: dome" }, { "  project_id: demo\n", "" },
+		{ "name: web", "name: weg" }, { "project_id: demo", "project_id: dome" },
+		  { "  project_id: demo\n", "" },
 		{ "enable_snat: false", "enable_snat: true" }, { "network: public", "network: green" },
 		{ "203.0.113.10/24", "203.0.113.11/24" }, { "198.51.100.2/28", "198.51.100.2/27" },
-		{ "gateway_ips: [203.0.113.1", "gateway_ips: [203.0.113.3" }, { "'fe80::1', 203.0.113.2", "203.0.113.2, 'fe80::1'" },
+		{ "gateway_ips: [203.0.113.1", "gateway_ips: [203.0.113.3" }, { "'fe80::1', 203.0.113.2",
+		  "203.0.113.2, 'fe80::1'" },
 		{ "198.18.4.0/24", "198.18.5.0/24" }, { "[198.18.4.0/24]", "[]" }, { "mtu: 1400", "mtu: 1401" },
 		{ "FA:16:3e:00:00:01", "fa:16:3e:00:00:02" }, { "dhcpv6-stateless", "slaac" },
 		{ "2620:fe::fe", "2620:fe::fd" }, { "192.0.2.53, ", "" }, { "52d4-4b7a", "52d5-4b7a" },
 		{ "admin_state_up: false\n    fixed", "admin_state_up: true\n    fixed" }, { ", 10.0.0.2/24", "" },
 		{ "fixed_ip_address: 10.0.0.5}", "fixed_ip_address: 10.0.0.7}" }, { "203.0.113.20", "203.0.113.22" },
 		{ "11111111", "11111112" }, { "protocol: tcp", "protocol: sctp" }, { "2222,", "2223," },
-		{ "internal_port: 22", "internal_port: 23" }, { "9000-9002", "9000-9003" }, { "8000:8010", "8000:8011" },
+		{ "internal_port: 22", "internal_port: 23" }, { "9000-9002", "9000-9003" }, { "8000:8010",
+		  "8000:8011" },
 		{ "10.9.0.0/16", "10.8.0.0/15" }, { "nexthop: 10.0.0.9", "nexthop: 10.0.0.8" }, { "i-1", "i-3" },
 		{ "project_id: demo\n    hostname", "project_id: x\n    hostname" }, { "hostname: a", "hostname: b" },
 		{ "echo hello", "echo hallo" }, { "AAAA", "AAAB" }, { "'fe80::5'", "'fe80::6'" },
@@ -686,8 +752,9 @@ static void equality_sees_every_field(void **state)
 
 static void place_and_style_make_no_difference(void **state)
 {
-	struct routers one = good(R IF), two = good("# moved\nrouters:\n- interfaces:\n  - network: blue\n    fixed_ips:\n"
-						    "    - '10.0.0.1/24'\n  name: r\n");
+	struct routers one = good(R IF),
+		       two = good("# moved\nrouters:\n- interfaces:\n  - network: blue\n    fixed_ips:\n"
+				  "    - '10.0.0.1/24'\n  name: r\n");
 
 	(void)state;
 	assert_true(router_equal(one.at[0], two.at[0]));
