@@ -7,7 +7,7 @@
  *   floor COUNT [FIRST]     routers FIRST… (0) to FIRST + COUNT - 1, in the network namespace that it is started in
  *   floor --bridges COUNT   only the bridges that so many routers need
  *
- * routers.py writes the same routers as files; the two must agree in every name, address and option. */
+ * bench.py writes the same routers as files; the two must agree in every name, address and option. */
 
 #include "ip.h"
 #include "text.h"
@@ -274,14 +274,12 @@ static void make_table(const char *qg, const char *gateway, const char *floating
 
 struct port { char tap[IFNAMSIZ], dev[IFNAMSIZ]; struct mac mac; unsigned int index; };
 
-/* As conf/routers.c derives a port's id: from the router's id and the words that name the port. */
+/* As conf/routers.c derives a port's id: from the router's and the words that name the port. */
 static void name_port(const char *prefix, const struct uuid *router, const char *what, struct port *ret)
 {
-	char router_text[UUID_TEXT], name[128], id_text[UUID_TEXT];
-	struct uuid id;
+	struct uuid id = uuid_v5(router, what);
+	char id_text[UUID_TEXT];
 
-	snprintf(name, sizeof name, "%s/%s", uuid_print(router, router_text), what);
-	id = uuid_v5(&uuid_space_l3agent, name);
 	uuid_print(&id, id_text);
 	ret->mac = mac_from_uuid(&id);
 	snprintf(ret->tap, sizeof ret->tap, "tap%.11s", id_text);
@@ -355,8 +353,8 @@ static void add_addresses(struct mnl_socket *nl, const struct port ports[3], uns
 
 static void make_router(struct mnl_socket *root, unsigned int i)
 {
-	static const char *const roles[3] = { "gateway", "interface 0", "interface 1" };
 	static const char *const bridges[3] = { "br-ex", "br-blue", "br-green" };
+	static const char *const networks[3] = { "gateway:ex%u", "interface:blue%u:0", "interface:green%u:0" };
 	struct text floating = { 0 }, fixed = { 0 };
 	char name[64], id_text[UUID_TEXT], gateway[32];
 	struct mnl_socket *inside;
@@ -365,7 +363,7 @@ static void make_router(struct mnl_socket *root, unsigned int i)
 	struct uuid id;
 	int ns_fd;
 
-	snprintf(name, sizeof name, "bench-%u", i);
+	snprintf(name, sizeof name, "router:bench-%u", i);
 	id = uuid_v5(&uuid_space_l3agent, name);
 	snprintf(name, sizeof name, "qrouter-%s", uuid_print(&id, id_text));
 	ns_fd = make_namespace(name);
@@ -375,9 +373,12 @@ static void make_router(struct mnl_socket *root, unsigned int i)
 	write_sysctls(NULL);
 	book(SYSCTL, &at);
 	for (unsigned int p = 0; p < 3; p++) {
-		name_port(p ? "qr-" : "qg-", &id, roles[p], &ports[p]);
+		unsigned int bridge = p ? i / PORTS_PER_BRIDGE : 0;
+
+		snprintf(name, sizeof name, networks[p], bridge);
+		name_port(p ? "qr-" : "qg-", &id, name, &ports[p]);
 		enter(root_fd);
-		plug(root, inside, &ports[p], bridge_index(bridges[p], p ? i / PORTS_PER_BRIDGE : 0), ns_fd);
+		plug(root, inside, &ports[p], bridge_index(bridges[p], bridge), ns_fd);
 	}
 	book(LINK, &at);
 	write_sysctls(ports[0].dev);
