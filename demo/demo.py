@@ -75,7 +75,7 @@ def talk(client, address, port, server, seen):
     connection = client.talk(address, port, within=3)
     connection.close()
     good = (connection.server, connection.seen) == (server, seen)
-    return f"{connection.server} answered, saw {connection.seen}", good
+    return f"{connection.server} saw {connection.seen}", good
 
 
 def overlap(ada, dan):
@@ -96,7 +96,7 @@ def floating_ip_live(lab, outside):
     probe.lost()
     if not first:
         return "no answer", False
-    return f"command took {(done - start) * 1e3:.0f} ms, first ping after {(first - start) * 1e3:.0f} ms", True
+    return f"first ping after {(first - start) * 1e3:.0f} ms (command: {(done - start) * 1e3:.0f} ms)", True
 
 
 def kill_under_ping(lab, outside, ada, bob, cleo):
@@ -172,24 +172,27 @@ def main():
     if child == 0:
         lab, status = inside()
         if keep:
-            os.write(tell, b"%d" % status)
+            os.write(tell, f"{status} {lab.files}".encode())
             os.close(tell)
             hold()
         lab.close()
         os._exit(status)
     os.close(tell)
     try:
-        status = os.read(told, 1)
+        report = os.read(told, 4096).decode()
     except KeyboardInterrupt:
         os.kill(child, signal.SIGKILL)
         sys.exit(130)
-    if not status:
+    if not report:
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xff)
+    status, files = report.split(" ", 1)
     top = os.path.dirname(HERE)
     print(f"""It is left standing.  Enter:   nsenter -t {child} -a --wd={top} bash
                       Remove:  kill {child}
-Inside: build/l3ctl status · build/l3ctl show web · ip netns · ip netns exec bob ping {BEYOND}
-        build/l3ctl floatingip add web 203.0.113.23 10.0.0.6 · the router files: /run/lab-*/routers.d""")
+Inside:
+  build/l3ctl status                                          ip netns exec bob ping {BEYOND}
+  build/l3ctl show web                                        ip netns
+  build/l3ctl floatingip add web 203.0.113.23 10.0.0.6        ls {files}""")
     sys.exit(int(status))
 
 

@@ -245,6 +245,9 @@ class Lab:
         except (AssertionError, subprocess.TimeoutExpired) as error:
             trouble = error
         self.servers.close()
+        for probe in list(Probe.running):
+            probe.halt()
+            probe.echo.close()
         for ns in [*self.opened, *self.hosts.values(), self.root]:
             ns.close()
         # What is mounted in there goes with it, the namespaces follow once nothing refers to them.

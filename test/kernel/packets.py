@@ -192,8 +192,11 @@ class Probe(threading.Thread):
     """An echo request every 10 ms, each with its number; `first` is the time of the first answer. lost() stops it, gives
     stragglers their time, and tells which numbers were never answered."""
 
+    running = set()
+
     def __init__(self, ns, target, every=0.01, **options):
         super().__init__(daemon=True)
+        Probe.running.add(self)
         self.echo = Echo(ns, target, **options)
         self.every, self.sent, self.answered, self.errors, self.first = every, 0, {}, [], None
         self.stopping = threading.Event()
@@ -221,9 +224,13 @@ class Probe(threading.Thread):
                 self.first = self.first or time.monotonic()
                 self.answered.setdefault(reply.seq, reply)
 
-    def lost(self):
+    def halt(self):
+        Probe.running.discard(self)
         self.stopping.set()
         self.join()
+
+    def lost(self):
+        self.halt()
         until(lambda: self.collect() or len(self.answered) == self.sent, 1.0)
         self.echo.close()
         return [n for n in range(1, self.sent + 1) if n not in self.answered]
