@@ -21,6 +21,8 @@ struct work {
 	struct ns_ops ns_ops;
 	struct nat_have nat_have;
 	struct nat_ops nat_ops;
+	VEC(struct nat_leaving) journal;
+	VEC(struct ip) wanted;			/* addresses of the plan, sorted, if there is a journal */
 	VEC(struct ip) left;			/* addresses that will go from the devices of a namespace that stays */
 	struct pass *pass;
 };
@@ -150,30 +152,52 @@ static bool apply_nat(struct work *w)
 	return !error;
 }
 
-/* Ends the flows of what left: those that a former pass put on the journal and those of this one. */
-static void flush(struct work *w)
+static int by_ip(const void *a, const void *b)
 {
-	VEC(struct nat_leaving) all = { 0 };
+	return ip_compare(a, b);
+}
+
+/* What is on the journal: what a former pass left there and what this one has put there. */
+static void collect_journal(struct work *w)
+{
+	for (size_t i = 0; i < w->nat_have.elements.leaving.n; i++)
+		*vec_add(&w->journal) = w->nat_have.elements.leaving.at[i];
+	for (size_t i = 0; i < w->nat_ops.ops.n; i++)
+		if (w->nat_ops.ops.at[i].kind == NAT_LEAVING && w->nat_ops.ops.at[i].verb == NAT_ADD)
+			*vec_add(&w->journal) = w->nat_ops.ops.at[i].leaving;
+	if (!w->journal.n)
+		return;
+	for (size_t i = 0; i < w->plan->ns.addrs.n; i++)
+		*vec_add(&w->wanted) = w->plan->ns.addrs.at[i].ip;
+	vec_sort(&w->wanted, by_ip);
+}
+
+/* Ends the flows of what is on the journal. Addresses that come or stay: after their rules stand and before they answer, so
+ * that no packet finds a flow that passed without the rules. Addresses that go: after they have gone. */
+static void flush(struct work *w, bool wanted)
+{
+	VEC(struct nat_leaving) some = { 0 };
 	char text[200] = "";
 	size_t flows = 0;
 	int error;
 
-	for (size_t i = 0; i < w->nat_have.elements.leaving.n; i++)
-		*vec_add(&all) = w->nat_have.elements.leaving.at[i];
-	for (size_t i = 0; i < w->nat_ops.ops.n; i++)
-		if (w->nat_ops.ops.at[i].kind == NAT_LEAVING && w->nat_ops.ops.at[i].verb == NAT_ADD)
-			*vec_add(&all) = w->nat_ops.ops.at[i].leaving;
-	if (all.n) {
+	for (size_t i = 0; i < w->journal.n; i++) {
+		const struct ip *ip = &w->journal.at[i].ip;
+
+		if (wanted == (w->wanted.n && bsearch(ip, w->wanted.at, w->wanted.n, sizeof *ip, by_ip) != NULL))
+			*vec_add(&some) = w->journal.at[i];
+	}
+	if (some.n) {
 		error = ns_enter(w->plan->ns.name, NULL);
 		if (!error) {
-			error = nat_flush(all.at, all.n, &flows, text);
+			error = nat_flush(some.at, some.n, &flows, text);
 			ns_leave();
 		}
 		if (error)
-			fail(w->pass, error, "ending the flows of addresses that left", text);
+			fail(w->pass, error, "ending the flows of addresses that changed", text);
 	}
-	w->pass->flows = flows;
-	vec_free(&all);
+	w->pass->flows += flows;
+	vec_free(&some);
 }
 
 static void collect_added(struct work *w)
@@ -190,7 +214,7 @@ static void collect_added(struct work *w)
 	}
 }
 
-/* Rules stand before an address answers, and go before it goes; flows end last. If the rules cannot be set, no address is
+/* Rules stand before an address answers, and go before it goes. If the rules cannot be set, no address is
  * touched: better the old state than an address whose packets end at the router itself. */
 static void apply(struct work *w)
 {
@@ -199,9 +223,10 @@ static void apply(struct work *w)
 	apply_ns(w, 0, filter);
 	if (w->plan->ns.exists && !apply_nat(w))
 		return;
+	collect_journal(w);
+	flush(w, true);
 	apply_ns(w, filter, w->ns_ops.ops.n);
-	if (w->plan->ns.exists)
-		flush(w);
+	flush(w, false);
 	collect_added(w);
 }
 
@@ -237,6 +262,8 @@ out:
 	nat_have_free(&w.nat_have);
 	ns_ops_free(&w.ns_ops);
 	ns_state_free(&w.have);
+	vec_free(&w.journal);
+	vec_free(&w.wanted);
 	vec_free(&w.left);
 }
 

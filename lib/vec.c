@@ -24,7 +24,9 @@ void vec_walk(const void *left, size_t n_left, const void *right, size_t n_right
 	      int (*compare)(const void *, const void *), void (*both)(const void *left, const void *right, void *ctx),
 	      void *ctx)
 {
-	const char *l = left, *r = right, *l_end = l + n_left * size, *r_end = r + n_right * size;
+	static const char none;		/* an empty array may be NULL, on which there is no arithmetic */
+	const char *l = n_left ? left : &none, *r = n_right ? right : &none;
+	const char *l_end = l + n_left * size, *r_end = r + n_right * size;
 
 	while (l < l_end || r < r_end) {
 		int order = l == l_end ? 1 : r == r_end ? -1 : compare(l, r);

@@ -9,6 +9,7 @@
 struct work {
 	const struct nat *want;
 	const struct nat_conf *conf;
+	bool flows;				/* packets may have passed untranslated */
 	struct nat_ops ops;
 	VEC(struct nat_leaving) left;
 };
@@ -85,11 +86,10 @@ static void diff_dnat(const void *have, const void *want, void *ctx)
 		return;
 	o = op(w, NAT_DNAT, have, want);
 	o->dnat = n ? *n : *h;
-	if (!h)
-		return;
-	o->old_to = h->to;
-	if (!n || w->conf->flush_moved)
-		leave(w, &h->from, 0, 0);
+	if (h)
+		o->old_to = h->to;
+	if (h ? !n || w->conf->flush_moved : w->flows)
+		leave(w, &o->dnat.from, 0, 0);
 }
 
 static void diff_forward(const void *have, const void *want, void *ctx)
@@ -102,10 +102,10 @@ static void diff_forward(const void *have, const void *want, void *ctx)
 		return;
 	o = op(w, NAT_FORWARD, have, want);
 	o->forward = n ? *n : *h;
-	if (!h)
-		return;
-	o->old_forward = *h;
-	leave(w, &h->ip, h->protocol, h->port);
+	if (h)
+		o->old_forward = *h;
+	if (h || w->flows)
+		leave(w, &o->forward.ip, o->forward.protocol, o->forward.port);
 }
 
 static void diff_leaving(const void *have, const void *want, void *ctx)
@@ -137,7 +137,7 @@ static void diff_journal(struct work *w, const struct nat *have, const struct ip
 void nat_diff(const struct nat_have *have, const struct nat *want, const struct nat_conf *conf, const struct ip *left,
 	      size_t n_left, struct nat_ops *ret)
 {
-	struct work w = { .want = want, .conf = conf };
+	struct work w = { .want = want, .conf = conf, .flows = have->flows };
 
 	if (!want) {
 		if (have->table)

@@ -54,6 +54,7 @@ void nat_print(const struct nat *n, const struct nat_conf *conf, struct text *ou
 
 struct nat_have {
 	bool table;				/* it exists */
+	bool flows;				/* the namespace is not new: packets may have passed without the table */
 	bool skeleton;				/* its chains, rules, sets are exactly those of conf */
 	uint32_t generation;
 	struct nat elements;

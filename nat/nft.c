@@ -203,6 +203,8 @@ int nat_observe(const struct nat_conf *conf, struct nat_have *ret)
 		else
 			*ret = r.have;
 	}
+	if (!error && !done)
+		ret->flows = true;
 	nl_batch_free(&b);
 	nl_close(&nl);
 	return error ? error : done == -ERESTART ? -EAGAIN : done;

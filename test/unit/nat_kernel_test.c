@@ -91,6 +91,7 @@ static size_t bring(const struct nat *want, const struct nat_conf *c)
 	size_t n;
 
 	assert_int_equal(nat_observe(c, &have), 0);
+	have.flows = false;		/* as if no packet had passed; see what_comes_is_flushed */
 	nat_diff(&have, want, c, NULL, 0, &ops);
 	n = ops.ops.n;
 	if (nat_apply(&ops, &have, want, c, error_text) != 0)
@@ -432,6 +433,33 @@ static void the_journal_survives(void **state)
 	nat_free(&want);
 }
 
+/* Flows that passed before their rule was there go on untranslated unless they are ended. */
+static void what_comes_is_flushed(void **state)
+{
+	struct nat_have have;
+	struct nat_ops ops;
+	struct nat want;
+	char error_text[200];
+
+	(void)state;
+	router(&want);
+	settle(&want);
+	run("conntrack -I -p udp -t 60 -s 192.0.2.9 -d 203.0.113.40 --sport 1000 --dport 53 2>/dev/null");
+	run("conntrack -I -p udp -t 60 -s 192.0.2.9 -d 203.0.113.30 --sport 1000 --dport 99 2>/dev/null");
+	run("conntrack -I -p udp -t 60 -s 192.0.2.9 -d 203.0.113.30 --sport 1000 --dport 98 2>/dev/null");
+	add_dnat(&want, "203.0.113.40", "10.0.0.8");
+	add_forward(&want, "203.0.113.30", IPPROTO_UDP, 99, "10.0.0.7", 99);
+	assert_int_equal(nat_observe(&conf, &have), 0);
+	assert_true(have.flows);
+	nat_diff(&have, &want, &conf, NULL, 0, &ops);
+	assert_int_equal(ops.ops.n, 4);
+	assert_int_equal(nat_apply(&ops, &have, &want, &conf, error_text), 0);
+	nat_ops_free(&ops);
+	nat_have_free(&have);
+	flush_journal(2, 2);
+	nat_free(&want);
+}
+
 static void a_flush_without_table_is_fine(void **state)
 {
 	struct nat_leaving l = { .ip = ip("203.0.113.20") };
@@ -657,6 +685,7 @@ int main(void)
 		cmocka_unit_test_setup(others_tables_are_left_alone, clean),
 		cmocka_unit_test_setup(every_element_changes, clean),
 		cmocka_unit_test_setup(the_journal_survives, clean),
+		cmocka_unit_test_setup(what_comes_is_flushed, clean),
 		cmocka_unit_test_setup(a_flush_without_table_is_fine, clean),
 		cmocka_unit_test_setup(a_moved_ruleset_is_noticed, clean),
 		cmocka_unit_test_setup(a_refusal_says_what, clean),
