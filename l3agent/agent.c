@@ -19,7 +19,7 @@
 enum { RETRY_FIRST_MS = 200, RETRY_MAX_MS = 30000 };
 
 /* Loop priorities: what a person or the kernel says, then the work on routers, then announcements. */
-enum { WORK_LEVEL = 1 };
+enum { WORK_LEVEL = 1, MENDED_LINES = 10 };
 
 static void set_state(struct agent *a, struct entry *e, enum entry_state state)
 {
@@ -189,23 +189,31 @@ static void record_success(struct agent *a, struct entry *e, const struct pass *
 	e->error = NULL;
 	set_state(a, e, ENTRY_IN_SYNC);
 	if (pass->flows)
-		log_debug(entry_name(e), "ended %llu flows of addresses that left", (unsigned long long)pass->flows);
+		log_debug(entry_name(e), "ended %llu flows of addresses that changed", (unsigned long long)pass->flows);
 }
 
+/* The operations of a pass, a line each: at debug level; as warnings if they mend what somebody else has changed, then only
+ * as many as a person reads, and through a bucket in case that somebody is a program that does not give up. */
 static void log_ops(const struct entry *e, const struct pass *pass, enum agent_priority priority)
 {
+	static struct log_bucket bucket = { .burst = 100, .every_ms = 500 };
 	bool mended = (priority == PRIORITY_DRIFT || priority == PRIORITY_AUDIT) && e->pass_ms && !e->failures;
 	enum log_level level = mended ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG;
-	const char *line = text_str(&pass->ops);
+	size_t said = 0;
+	uint64_t dropped;
 
 	if (level > log_level())
 		return;
-	while (*line) {
+	for (const char *line = text_str(&pass->ops); *line; said++) {
 		size_t n = strcspn(line, "\n");
 
+		if (mended && (said == MENDED_LINES || !log_bucket_take(&bucket, clock_ms(), &dropped)))
+			break;
 		log_line(level, entry_name(e), "%s%.*s", mended ? "was changed by somebody else, mending: " : "", (int)n, line);
 		line += n + (line[n] == '\n');
 	}
+	if (mended && said < pass->n_ops)
+		log_line(level, entry_name(e), "and %zu more operations", pass->n_ops - said);
 }
 
 static void announce_port(const struct port *port, const char *prefix, struct pass *pass)
@@ -267,6 +275,9 @@ static void do_pass(struct agent *a, struct entry *e)
 		announcer_add(a->announcer, e->namespace, pass.added.at, pass.added.n, priority == PRIORITY_PERSON);
 	if (!pass.error && e->want && e->want->admin_state_up)
 		drift_follow(a->drift, e);
+	if (priority == PRIORITY_PERSON && pass.n_ops && !pass.error)
+		log_info(entry_name(e), "%s: %zu operations in %.1f ms", e->want ? "changed" : "removed", pass.n_ops,
+			 (double)e->pass_us / 1000);
 	control_pass_done(a->control, e, &pass);
 	pass_free(&pass);
 	if (!e->want && e->state == ENTRY_IN_SYNC)
