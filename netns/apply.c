@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { GROUP_OF_GOING = 0x6c336167 };
+
 /* Which operation a request of a batch belongs to, and whether it takes something away. */
 struct sent { size_t op; bool removal; };
 
@@ -161,6 +163,24 @@ static void put_link_del(struct side *s, size_t i, uint32_t ifindex)
 	struct ifinfomsg link = { .ifi_index = (int)ifindex };
 
 	begin(s, i, true, RTM_DELLINK, 0, &link, sizeof link);
+}
+
+/* Several links in one sweep: after each unregistering the kernel waits for all readers to have let go, some 30 ms. The group
+ * is one that nobody else's device in the namespace is in. */
+static void put_links_del(struct apply *a, size_t first, size_t last)
+{
+	struct ifinfomsg link = { 0 };
+
+	if (last - first == 1) {
+		put_link_del(&a->in, first, a->ops->ops.at[first].link.have.ifindex);
+		return;
+	}
+	for (size_t i = first; i < last; i++) {
+		link.ifi_index = (int)a->ops->ops.at[i].link.have.ifindex;
+		mnl_attr_put_u32(begin(&a->in, i, true, RTM_SETLINK, 0, &link, sizeof link), IFLA_GROUP, GROUP_OF_GOING);
+	}
+	link.ifi_index = 0;
+	mnl_attr_put_u32(begin(&a->in, last - 1, true, RTM_DELLINK, 0, &link, sizeof link), IFLA_GROUP, GROUP_OF_GOING);
 }
 
 static void put_link_set(struct apply *a, size_t i)
@@ -551,7 +571,6 @@ static void put_op(struct apply *a, size_t i)
 		put_route_op(a, i);
 		break;
 	default:
-		put_link_del(&a->in, i, a->ops->ops.at[i].link.have.ifindex);
 		break;
 	}
 }
@@ -578,8 +597,10 @@ static void carry_out(struct apply *a, size_t from)
 			(op->kind == NS_LINK_ADD ? add_links : set_links)(a, i, next);
 			join_bridges(a, i, next);
 			break;
-		case NS_CREATE:
-		case NS_DELETE:
+		case NS_LINK_DEL:
+			while (next < a->last && a->ops->ops.at[next].kind == NS_LINK_DEL)
+				next++;
+			put_links_del(a, i, next);
 			break;
 		default:
 			put_op(a, i);
