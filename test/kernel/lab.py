@@ -18,7 +18,7 @@ import time
 import yaml
 
 import sandbox
-from packets import Capture, Probe, Servers, Talk, arp, ask, ping, until
+from packets import Capture, Flood, Probe, Servers, Talk, arp, ask, ping, until
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(TOP, os.environ.get("L3AGENT_BUILD", "build"))
@@ -106,6 +106,9 @@ class Namespace:
 
     def probe(self, target, **options):
         return Probe(self, target, **options)
+
+    def flood(self, target):
+        return Flood(self, target)
 
     def talk(self, address, port, **options):
         return Talk(self, address, port, **options)

@@ -236,6 +236,45 @@ class Probe(threading.Thread):
         return [n for n in range(1, self.sent + 1) if n not in self.answered]
 
 
+class Flood(threading.Thread):
+    """Echo requests as fast as they go, each with an identifier of its own and so a flow of its own. stop() gives the
+    TTLs of the answers, counted."""
+
+    def __init__(self, ns, target):
+        super().__init__(daemon=True)
+        self.target, self.ttls, self.stopping = target, {}, threading.Event()
+        with ns:
+            self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        self.socket.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)
+        self.socket.setblocking(False)
+        self.start()
+
+    def run(self):
+        number = 0
+        while not self.stopping.is_set():
+            number += 1
+            head = struct.pack("!BBHHH", 8, 0, 0, number & 0xffff, number >> 16)
+            head = struct.pack("!BBHHH", 8, 0, checksum(head), number & 0xffff, number >> 16)
+            try:
+                self.socket.sendto(head, (self.target, 0))
+            except OSError:
+                pass
+
+    def stop(self):
+        self.stopping.set()
+        self.join()
+        time.sleep(0.05)
+        while True:
+            try:
+                data, address = self.socket.recvfrom(2048)
+            except BlockingIOError:
+                break
+            if data[(data[0] & 15) * 4] == 0 and address[0] == self.target:
+                self.ttls[data[8]] = self.ttls.get(data[8], 0) + 1
+        self.socket.close()
+        return self.ttls
+
+
 class Servers(threading.Thread):
     """TCP and UDP servers in any number of namespaces, one thread for all. Each tells a client "address port" as the
     server sees it and then sends back whatever comes, with the server's name in front of a datagram."""

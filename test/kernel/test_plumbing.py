@@ -61,9 +61,12 @@ def test_nam_06_wrong_prefix_length_is_corrected_without_a_gap(site):
     site.lab.kill()
     r.batch(f"addr del {QR_A}/24 dev {qr}", f"addr add {QR_A}/16 dev {qr}", f"addr add 10.0.0.77/24 dev {qr}")
     assert site.a.ping(E)
-    probes = [site.a.probe(E), site.e.probe(FIP), site.a.probe(QR_A)]
+    probes, monitor = [site.a.probe(E), site.e.probe(FIP), site.a.probe(QR_A)], site.lab.monitor()
     site.lab.start()
     assert [a for a in r.addresses(qr, lengths=True) if ":" not in a] == [f"{QR_A}/24"]
+    order = [number for _, kind, number in monitor.heard() if kind == "route" and number in (20, 21)]
+    assert order[0] == 20 and order.count(21) == 2, "RTM_NEWADDR first, then both RTM_DELADDR"
+    monitor.close()
     assert [probe.lost() for probe in probes] == [[], [], []]
 
 
