@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
+#include <linux/veth.h>
 #include <net/ethernet.h>
 #include <poll.h>
 #include <sched.h>
@@ -518,6 +519,576 @@ static void test_missing_bridge(void **state)
 	unmake(&want);
 }
 
+/* Every kind of damage by hand is found and mended, and what is whole stays: the links keep their indexes unless they were
+ * beyond mending. */
+static void test_hand_damage(void **state)
+{
+	static const struct { const char *damage, *done; bool made_anew; } table[] = {
+		{ "ip -n qrouter-d addr del 198.18.0.9/32 dev qg-1", "+ addr 198.18.0.9/32 dev qg-1\n" },
+		{ "ip -n qrouter-d addr add 192.0.2.9/32 dev qr-1a", "- addr 192.0.2.9/32 dev qr-1a\n" },
+		{ "ip -n qrouter-d addr add 2001:db8:9::9/64 dev qr-1a", "- addr 2001:db8:9::9/64 dev qr-1a\n" },
+		{ "ip -n qrouter-d addr add fe80::99/64 dev qr-1a", "- addr fe80::99/64 dev qr-1a\n" },
+		{ "ip -n qrouter-d addr del 2001:db8:1::1/64 dev qr-1a; ip -n qrouter-d addr add 2001:db8:1::1/80 dev qr-1a",
+		  "~ addr 2001:db8:1::1/64 dev qr-1a, was /80\n" },
+		{ "ip -n qrouter-d addr del 10.0.0.1/24 dev qr-1a; ip -n qrouter-d addr add 10.0.0.1/25 dev qr-1a",
+		  "+ addr 10.0.0.1/24 dev qr-1a\n+ route 10.9.0.0/16 via 10.0.0.9 dev qr-1a\n- addr 10.0.0.1/25 dev qr-1a\n" },
+		{ "ip -n qrouter-d addr del 198.18.0.9/32 dev qg-1; "
+		  "ip -n qrouter-d addr add 198.18.0.9/32 dev qg-1 valid_lft 900 preferred_lft 900",
+		  "~ addr 198.18.0.9/32 dev qg-1, had a lifetime\n" },
+		{ "ip -n qrouter-d -6 addr change 2001:db8:1::1/64 dev qr-1a valid_lft 900 preferred_lft 900",
+		  "~ addr 2001:db8:1::1/64 dev qr-1a, had a lifetime\n" },
+		{ "ip -n qrouter-d route del default", "+ route 0.0.0.0/0 via 198.18.255.254 dev qg-1\n" },
+		{ "ip -n qrouter-d route replace default via 198.18.255.253 dev qg-1 proto static",
+		  "~ route 0.0.0.0/0 via 198.18.255.254 dev qg-1, was via 198.18.255.253 dev qg-1\n" },
+		{ "ip -n qrouter-d route append default via 198.18.255.253 dev qg-1 proto static",
+		  "- route 0.0.0.0/0 via 198.18.255.253 dev qg-1\n" },
+		{ "ip -n qrouter-d route prepend default via 198.18.255.253 dev qg-1 proto static",
+		  "- route 0.0.0.0/0 via 198.18.255.253 dev qg-1\n" },
+		{ "ip -n qrouter-d route add blackhole 192.0.2.0/24 proto static; ip -n qrouter-d route del 10.9.0.0/16; "
+		  "ip -n qrouter-d route add blackhole 10.9.0.0/16 proto static",
+		  "~ route 10.9.0.0/16 via 10.0.0.9 dev qr-1a, was\n- route 192.0.2.0/24\n" },
+		{ "ip -n qrouter-d -6 route replace default via 2001:db8:ff::9 dev qg-1 proto static metric 1024",
+		  "~ route ::/0 metric 1024 via 2001:db8:ff::1 dev qg-1, was via 2001:db8:ff::9 dev qg-1\n" },
+		{ "ip -n qrouter-d -6 route add default via 2001:db8:ff::9 dev qg-1 proto static metric 77",
+		  "- route ::/0 metric 77 via 2001:db8:ff::9 dev qg-1\n" },
+		{ "ip -n qrouter-d -6 route append default via 2001:db8:ff::9 dev qg-1 proto static metric 1024",
+		  "~ route ::/0 metric 1024 via 2001:db8:ff::1 dev qg-1, was nexthop via 2001:db8:ff::1 dev qg-1 "
+		  "nexthop via 2001:db8:ff::9 dev qg-1\n" },
+		{ "ip -n qrouter-d link set qr-1a mtu 1300", "~ link qr-1a mtu 1300 → 1450\n" },
+		{ "ip link set tap1a mtu 1300", "~ link qr-1a peer mtu 1300 → 1450\n" },
+		{ "ip link set tap1a down", "~ link qr-1a peer up\n" },
+		{ "ip link set tap1a nomaster", "~ link qr-1a bridge br-a\n" },
+		{ "ip link set tap1a master br-b", "~ link qr-1a bridge br-a\n" },
+		{ "ip link set tap1a addrgenmode eui64", "~ link qr-1a peer without IPv6\n" },
+		{ "ip -n qrouter-d link set qr-1b address fa:16:3e:00:00:99",
+		  "~ link qr-1b mac fa:16:3e:00:00:99 → fa:16:3e:3b:1a:68\n" },
+		{ "ip -n qrouter-d link set lo down", "~ link lo up\n" },
+		{ "ip netns exec qrouter-d sysctl -qw net.ipv4.conf.all.arp_ignore=0",
+		  "~ sysctl net.ipv4.conf.all.arp_ignore 0 → 1\n" },
+		{ "ip netns exec qrouter-d sysctl -qw net.ipv6.conf.qg-1.accept_ra=1",
+		  "~ sysctl net.ipv6.conf.qg-1.accept_ra 1 → 0\n" },
+		{ "ip -n qrouter-d link set qr-1a down",
+		  "~ link qr-1a up\n+ addr 2001:db8:1::1/64 dev qr-1a\n+ route 10.9.0.0/16 via 10.0.0.9 dev qr-1a\n" },
+		{ "ip -n qrouter-d link add qr-stale type bridge", "- link qr-stale\n" },
+		{ "ip link add tapstale type veth peer qg-stale netns qrouter-d", "- link qg-stale\n" },
+		{ "ip link add tapstale type veth peer qg-stale netns qrouter-d; ip -n qrouter-d link add qr-stale type bridge; "
+		  "ip -n qrouter-d link set qg-stale up; ip -n qrouter-d addr add 192.0.2.1/24 dev qg-stale; "
+		  "ip -n qrouter-d route add 192.0.2.128/25 via 192.0.2.7 proto static", "- link qg-stale\n- link qr-stale\n" },
+		/* from here on the index changes */
+		{ "ip link del tap1a", "+ link qr-1a peer tap1a mac fa:16:3e:3b:1a:67 mtu 1450 bridge br-a\n"
+		  "+ addr 10.0.0.1/24 dev qr-1a\n+ addr 2001:db8:1::1/64 dev qr-1a\n"
+		  "+ route 10.9.0.0/16 via 10.0.0.9 dev qr-1a\n", true },
+		{ "ip link set tap1a down; ip link set tap1a name tapstranger",
+		  "~ made anew: link qr-1a peer tap1a mac fa:16:3e:3b:1a:67 mtu 1450 bridge br-a\n"
+		  "+ addr 10.0.0.1/24 dev qr-1a\n+ addr 2001:db8:1::1/64 dev qr-1a\n"
+		  "+ route 10.9.0.0/16 via 10.0.0.9 dev qr-1a\n", true },
+		{ "ip link set tap1a netns qrouter-d",
+		  "~ made anew: link qr-1a peer tap1a mac fa:16:3e:3b:1a:67 mtu 1450 bridge br-a\n"
+		  "+ addr 10.0.0.1/24 dev qr-1a\n+ addr 2001:db8:1::1/64 dev qr-1a\n"
+		  "+ route 10.9.0.0/16 via 10.0.0.9 dev qr-1a\n", true },
+		{ "ip -n qrouter-d link del qr-1a; ip -n qrouter-d link add qr-1a type bridge",
+		  "~ made anew: link qr-1a peer tap1a mac fa:16:3e:3b:1a:67 mtu 1450 bridge br-a\n"
+		  "+ addr 10.0.0.1/24 dev qr-1a\n+ addr 2001:db8:1::1/64 dev qr-1a\n"
+		  "+ route 10.9.0.0/16 via 10.0.0.9 dev qr-1a\n", true },
+	};
+	struct ns_state want;
+
+	(void)state;
+	standard(&want, "qrouter-d", 1);
+	memcpy(((struct ns_hop *)want.routes.at[1].hops)->dev, "qr-1a", 6);
+	make_quietly(&want);
+	await_link_local("qrouter-d", "qg-1");
+	await_link_local("qrouter-d", "qr-1a");
+	await_link_local("qrouter-d", "qr-1b");
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		uint32_t before = ifindex_in("qrouter-d", "qr-1a");
+		char *done;
+
+		run("%s", table[i].damage);
+		done = make(&want);
+		if (strcmp(done, table[i].done) != 0)
+			fail_msg("after `%s`\n%sand not\n%s", table[i].damage, done, table[i].done);
+		free(done);
+		if (!table[i].made_anew)
+			assert_int_equal(ifindex_in("qrouter-d", "qr-1a"), before);
+	}
+	assert_no_output("tapstranger", "ip link");
+	unmake(&want);
+}
+
+/* What is neither wanted nor has one of the prefixes is somebody else's. */
+static void test_strangers_stay(void **state)
+{
+	struct ns_state want;
+
+	(void)state;
+	standard(&want, "qrouter-s", 1);
+	make_quietly(&want);
+	run("ip -n qrouter-s link add vpn0 type bridge; ip -n qrouter-s link set vpn0 up; "
+	    "ip -n qrouter-s addr add 192.0.2.1/24 dev vpn0; ip -n qrouter-s route add 198.51.100.0/24 via 192.0.2.2; "
+	    "ip -n qrouter-s route add default via 192.0.2.2 proto static table 77; "
+	    "ip -n qrouter-s route add default via 192.0.2.2 proto static tos 4; "
+	    "ip -n qrouter-s addr add 192.0.2.77/32 dev qr-1a valid_lft 900 preferred_lft 900");
+	assert_done(&want, "");
+	want.addrs.n--;
+	make_quietly(&want);
+	assert_output("192.0.2.1/24", "ip -n qrouter-s addr show vpn0");
+	assert_output("198.51.100.0/24 via 192.0.2.2 dev vpn0", "ip -n qrouter-s route");
+	assert_output("default via 192.0.2.2 dev vpn0", "ip -n qrouter-s route show table 77");
+	assert_output("default tos", "ip -n qrouter-s route");
+	assert_output("192.0.2.77/32", "ip -n qrouter-s addr show qr-1a");
+	unmake(&want);
+}
+
+/* A primary address of a subnet goes, its secondaries and what is routed by them stay. */
+static void test_secondaries_are_promoted(void **state)
+{
+	struct ns_state want;
+
+	(void)state;
+	begin_state(&want, "qrouter-p");
+	want_sysctl(&want, "ipv4/conf/all/promote_secondaries", "1", false);
+	want_link(&want, "qg-p", br_ex, 1);
+	want_addr(&want, "qg-p", "192.0.2.1/24");
+	want_addr(&want, "qg-p", "192.0.2.2/24");
+	want_addr(&want, "qg-p", "192.0.2.3/24");
+	ROUTE(&want, "0.0.0.0/0", "192.0.2.254 qg-p");
+	make_quietly(&want);
+	want.addrs.at[0] = want.addrs.at[2];
+	want.addrs.n = 2;
+	ns_state_sort(&want);
+	assert_done(&want, "- addr 192.0.2.1/24 dev qg-p\n");
+
+	/* All addresses are exchanged: the link is never without one, so that its routes stay. */
+	want.addrs.n = 0;
+	want_addr(&want, "qg-p", "192.0.2.9/24");
+	assert_done(&want, "+ addr 192.0.2.9/24 dev qg-p\n- addr 192.0.2.2/24 dev qg-p\n- addr 192.0.2.3/24 dev qg-p\n");
+	unmake(&want);
+}
+
+static void test_gateway_out_of_subnet(void **state)
+{
+	struct ns_state want;
+
+	(void)state;
+	begin_state(&want, "qrouter-o");
+	want_link(&want, "qg-o", br_ex, 1);
+	want_addr(&want, "qg-o", "192.0.2.1/24");
+	want_addr(&want, "qg-o", "2001:db8::1/64");
+	ROUTE(&want, "0.0.0.0/0", "198.51.100.1 qg-o onlink");
+	ROUTE(&want, "::/0", "2001:db8:99::1 qg-o onlink");
+	ROUTE(&want, "203.0.113.0/24", "- qg-o");
+	ROUTE(&want, "198.18.0.0/16", "203.0.113.7 -");		/* reached by the route before */
+	ROUTE(&want, "198.19.0.0/16", "198.51.100.2 qg-o onlink", "198.51.100.3 qg-o onlink");
+	ROUTE(&want, "2001:db8:77::/48", "2001:db8:99::2 qg-o onlink", "2001:db8:99::3 qg-o onlink");
+	ROUTE(&want, "2001:db8:78::/48", "- qg-o");
+	ROUTE(&want, "198.51.100.128/25", "fe80::1 qg-o");
+	ns_state_sort(&want);
+	make_quietly(&want);
+	assert_output("default via 198.51.100.1 dev qg-o proto static onlink", "ip -n qrouter-o route");
+	assert_output("203.0.113.0/24 dev qg-o proto static scope link", "ip -n qrouter-o route");
+	assert_output("198.51.100.128/25 via inet6 fe80::1 dev qg-o", "ip -n qrouter-o route");
+	unmake(&want);
+
+	begin_state(&want, "qrouter-o");
+	want_link(&want, "qg-o", br_ex, 1);
+	ROUTE(&want, "0.0.0.0/0", "198.51.100.1 qg-o");
+	ROUTE(&want, "198.18.0.0/16", "198.51.100.1 qr-none");
+	{
+		struct ns_ops o;
+
+		ns_state_sort(&want);
+		diff_of(&want, &o);
+		assert_int_equal(apply(&o), -ENETUNREACH);
+		assert_string_equal(o.ops.at[3].error_text,
+				    "Network is unreachable (kernel: Nexthop has invalid gateway)");
+		assert_string_equal(o.ops.at[4].error_text, "device qr-none does not exist");
+		assert_int_equal(o.ops.at[4].error, -ENODEV);
+		assert_int_equal(o.ops.at[2].error, 0);
+		ns_ops_free(&o);
+	}
+	unmake(&want);
+}
+
+/* ---- multipath ---- */
+
+struct prober { pid_t pid; struct { volatile unsigned long asked, missed; volatile bool stop; } *shared; };
+
+/* Another process asks for a route to each of the two without a pause: connect() of a datagram socket is a look-up. */
+static void start_prober(struct prober *p, const char *ns)
+{
+	p->shared = mmap(NULL, sizeof *p->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(p->shared != MAP_FAILED);
+	p->pid = fork();
+	assert_true(p->pid >= 0);
+	if (p->pid == 0) {
+		struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(9) };
+		struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(9) };
+		int fd4, fd6;
+
+		if (ns_enter(ns, NULL) < 0)
+			_exit(1);
+		inet_pton(AF_INET, "203.0.113.1", &v4.sin_addr);
+		inet_pton(AF_INET6, "2001:db8:77::1", &v6.sin6_addr);
+		fd4 = socket(AF_INET, SOCK_DGRAM, 0);
+		fd6 = socket(AF_INET6, SOCK_DGRAM, 0);
+		while (!p->shared->stop) {
+			p->shared->missed += connect(fd4, (struct sockaddr *)&v4, sizeof v4) < 0;
+			p->shared->missed += connect(fd6, (struct sockaddr *)&v6, sizeof v6) < 0;
+			p->shared->asked++;
+		}
+		_exit(0);
+	}
+	while (p->shared->asked < 10)
+		usleep(1000);
+}
+
+static void stop_prober(struct prober *p)
+{
+	int status;
+
+	p->shared->stop = true;
+	assert_int_equal(waitpid(p->pid, &status, 0), p->pid);
+	assert_int_equal(status, 0);
+	if (p->shared->missed)
+		fail_msg("no route in %lu of %lu look-ups", p->shared->missed, p->shared->asked);
+	munmap((void *)p->shared, sizeof *p->shared);
+}
+
+static void want_hops(struct ns_state *want, const char *const *v4, const char *const *v6)
+{
+	want->routes.n = 0;
+	want_route(want, "203.0.113.0/24", v4);
+	want_route(want, "2001:db8:77::/48", v6);
+	ns_state_sort(want);
+}
+#define HOPS(...) (const char *const[]){ __VA_ARGS__, NULL }
+
+static void test_multipath(void **state)
+{
+	struct ns_state want;
+	struct prober p;
+
+	(void)state;
+	begin_state(&want, "qrouter-mp");
+	want_link(&want, "qr-mp", br_a, 1);
+	want_addr(&want, "qr-mp", "192.0.2.1/24");
+	want_addr(&want, "qr-mp", "2001:db8::1/64");
+	ns_state_sort(&want);
+	make_quietly(&want);
+	run("for i in $(seq 100); do ip -n qrouter-mp -6 addr | grep -q tentative || exit 0; sleep 0.05; done");
+	want_hops(&want, HOPS("192.0.2.8 -", "192.0.2.9 qr-mp"), HOPS("2001:db8::8 -", "2001:db8::9 qr-mp"));
+	make_quietly(&want);
+	assert_output("203.0.113.0/24 proto static \n\tnexthop via 192.0.2.8 dev qr-mp weight 1 \n"
+		      "\tnexthop via 192.0.2.9 dev qr-mp weight 1", "ip -n qrouter-mp route");
+	start_prober(&p, "qrouter-mp");
+	for (int i = 0; i < 25; i++) {
+		want_hops(&want, HOPS("192.0.2.9 -"), HOPS("2001:db8::9 -"));
+		make_quietly(&want);
+		assert_output("203.0.113.0/24 via 192.0.2.9 dev qr-mp proto static \n", "ip -n qrouter-mp route");
+		want_hops(&want, HOPS("192.0.2.7 -", "192.0.2.8 -", "192.0.2.9 qr-mp"),
+			  HOPS("2001:db8::7 -", "2001:db8::8 qr-mp", "2001:db8::9 -"));
+		make_quietly(&want);
+		want_hops(&want, HOPS("192.0.2.5 -", "192.0.2.6 -"), HOPS("2001:db8::5 -", "2001:db8::6 -"));
+		make_quietly(&want);
+		want_hops(&want, HOPS("- qr-mp"), HOPS("- qr-mp"));
+		make_quietly(&want);
+		want_hops(&want, HOPS("192.0.2.8 -", "192.0.2.9 -"), HOPS("2001:db8::8 -", "2001:db8::9 -"));
+		make_quietly(&want);
+		want_hops(&want, HOPS("- qr-mp"), HOPS("- qr-mp"));
+		make_quietly(&want);
+		want_hops(&want, HOPS("192.0.2.7 -"), HOPS("2001:db8::7 -"));
+		make_quietly(&want);
+		want_hops(&want, HOPS("192.0.2.8 -", "192.0.2.9 -"), HOPS("2001:db8::8 -", "2001:db8::9 -"));
+		make_quietly(&want);
+	}
+	stop_prober(&p);
+	want.routes.n = 0;
+	assert_done(&want, "- route 203.0.113.0/24 nexthop via 192.0.2.8 dev qr-mp nexthop via 192.0.2.9 dev qr-mp\n"
+			   "- route 2001:db8:77::/48 metric 1024 nexthop via 2001:db8::8 dev qr-mp "
+			   "nexthop via 2001:db8::9 dev qr-mp\n");
+	assert_no_output("2001:db8:77::/48", "ip -n qrouter-mp -6 route");
+	unmake(&want);
+}
+
+/* ---- bridges and stale devices ---- */
+
+/* By pairs, both ends of which are ports. */
+static void fill_bridge(const char *bridge, unsigned n)
+{
+	struct nl nl = NL_NONE;
+	struct nl_batch b = { 0 };
+	uint32_t master;
+
+	assert_int_equal(nl_open(&nl, NETLINK_ROUTE), 0);
+	master = nl_ifindex(&nl, bridge);
+	for (unsigned i = 0; i < n; i++) {
+		struct ifinfomsg down = { 0 };
+		struct nlmsghdr *h;
+		struct nlattr *info, *data, *peer;
+		char name[IFNAMSIZ];
+
+		snprintf(name, sizeof name, "%.8s.%u", bridge, i);
+		if (i % 2 == 0) {
+			h = nl_begin(&b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &down, sizeof down);
+			mnl_attr_put_strz(h, IFLA_IFNAME, name);
+			info = mnl_attr_nest_start(h, IFLA_LINKINFO);
+			mnl_attr_put_strz(h, IFLA_INFO_KIND, "veth");
+			data = mnl_attr_nest_start(h, IFLA_INFO_DATA);
+			peer = mnl_attr_nest_start(h, VETH_INFO_PEER);
+			memset(mnl_nlmsg_get_payload_tail(h), 0, sizeof down);
+			h->nlmsg_len += sizeof down;
+			snprintf(name, sizeof name, "%.8s.%u", bridge, i + 1);
+			mnl_attr_put_strz(h, IFLA_IFNAME, name);
+			mnl_attr_nest_end(h, peer);
+			mnl_attr_nest_end(h, data);
+			mnl_attr_nest_end(h, info);
+			snprintf(name, sizeof name, "%.8s.%u", bridge, i);
+		}
+		h = nl_begin(&b, RTM_SETLINK, 0, &down, sizeof down);
+		mnl_attr_put_strz(h, IFLA_IFNAME, name);
+		mnl_attr_put_u32(h, IFLA_MASTER, master);
+	}
+	assert_int_equal(nl_send(&nl, &b, NULL, NULL), 0);
+	nl_batch_free(&b);
+	nl_close(&nl);
+}
+
+/* Deleting 1,025 devices one by one would take half a minute: in one sweep, by their group. */
+static void forget_devices(const char *bridge, const char *other)
+{
+	run("for d in $(ip -o link show master %s | sed 's/^[0-9]*: //; s/[@:].*//'); do echo link set $d group 7; done | ip -b - &&"
+	    " ip link del group 7; ip link del %s; ip link del %s", bridge, bridge, other);
+}
+
+static void test_full_bridges(void **state)
+{
+	static const char *const two[] = { "br-full1", "br-full2" }, *const first[] = { "br-full1" };
+	struct ns_state want;
+	struct ns_ops o;
+
+	(void)state;
+	run("ip link add br-full1 type bridge; ip link add br-full2 type bridge");
+	fill_bridge("br-full1", 1023);
+	begin_state(&want, "qrouter-f");
+	want_link(&want, "qg-f1", two, 2);
+	want_link(&want, "qg-f2", two, 2);
+	ns_state_sort(&want);
+	make_quietly(&want);
+	assert_output("master br-full2", "ip link show tapf1");
+	assert_output("master br-full2", "ip link show tapf2");
+
+	/* A port that becomes free makes nobody move. */
+	run("ip link set br-full1.0 nomaster");
+	assert_done(&want, "");
+	run("ip link set br-full1.0 master br-full1");
+
+	want.links.at[0].bridges = first;
+	want.links.at[0].n_bridges = 1;
+	diff_of(&want, &o);
+	assert_int_equal(o.ops.n, 1);
+	assert_int_equal(apply(&o), -EXFULL);
+	assert_string_equal(o.ops.at[0].error_text, "bridge br-full1 has no free port (1,023 at most)");
+	ns_ops_free(&o);
+	run("ip link set br-full1.7 nomaster");
+	make_quietly(&want);
+	assert_output("master br-full1", "ip link show tapf1");
+	unmake(&want);
+	forget_devices("br-full1", "br-full2");
+}
+
+/* A root end that is left by a namespace which lingers: a process of somebody else keeps it alive. */
+static void test_stale_peer(void **state)
+{
+	struct ns_state want;
+	struct ns_ops o;
+
+	(void)state;
+	begin_state(&want, "qrouter-l");
+	want_link(&want, "qg-l", br_ex, 1);
+	make_quietly(&want);
+	run("ip netns exec qrouter-l sh -c 'sleep 30 & echo $! >/run/netns/pid'; ip netns del qrouter-l");
+	assert_output("tapl", "ip link");
+	make_quietly(&want);
+	assert_output("master br-ex", "ip link show tapl");
+	run("kill $(cat /run/netns/pid); rm /run/netns/pid");
+	unmake(&want);
+
+	/* A device of another kind is not ours to delete. */
+	run("ip link add tapl type bridge");
+	begin_state(&want, "qrouter-l");
+	want_link(&want, "qg-l", br_ex, 1);
+	diff_of(&want, &o);
+	assert_int_equal(apply(&o), -EEXIST);
+	assert_string_equal(o.ops.at[2].error_text, "tapl exists in the root namespace and is no veth");
+	ns_ops_free(&o);
+	run("ip link del tapl");
+	unmake(&want);
+}
+
+/* The port of a network is replaced by another one with the same addresses: duplicate address detection must not see both. */
+static void test_replaced_port(void **state)
+{
+	struct ns_state want;
+	char *done;
+
+	(void)state;
+	begin_state(&want, "qrouter-r");
+	want_link(&want, "qr-old", br_a, 1);
+	want_addr(&want, "qr-old", "192.0.2.1/24");
+	want_addr(&want, "qr-old", "2001:db8::1/64");
+	make_quietly(&want);
+	run("for i in $(seq 100); do ip -n qrouter-r -6 addr | grep -q tentative || exit 0; sleep 0.05; done");
+	want.links.n = want.addrs.n = 0;
+	want_link(&want, "qr-new", br_a, 1);
+	want_addr(&want, "qr-new", "192.0.2.1/24");
+	want_addr(&want, "qr-new", "2001:db8::1/64");
+	done = make(&want);
+	assert_int_equal(strncmp(done, "- link qr-old\n+ link qr-new", 27), 0);
+	free(done);
+	run("for i in $(seq 100); do ip -n qrouter-r -6 addr | grep -q tentative || exit 0; sleep 0.05; done");
+	assert_no_output("dadfailed", "ip -n qrouter-r -6 addr");
+	unmake(&want);
+}
+
+/* ---- stress ---- */
+
+static uint32_t seed;
+
+static uint32_t dice(uint32_t n)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 17;
+	seed ^= seed << 5;
+	return seed % n;
+}
+
+static void random_state(struct ns_state *s)
+{
+	static const char *const v4[] = { "10.0.%u.%u/24", "10.0.%u.%u/25", "10.0.%u.%u/32" };
+	static const char *const v6[] = { "2001:db8:%x::%x/64", "2001:db8:%x::%x/80" };
+	static const char *const *const bridges[] = { br_ex, br_a, br_b };
+	char text[64], via[ROUTE_MAX_HOPS][64];
+	const char *hops[ROUTE_MAX_HOPS + 1];
+
+	begin_state(s, "qrouter-stress");
+	want_sysctl(s, "ipv4/conf/all/promote_secondaries", "1", false);
+	want_sysctl(s, "ipv4/ip_forward", dice(2) ? "1" : "0", false);
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned n = dice(8);
+
+		if (i && dice(4) == 0)
+			continue;
+		snprintf(text, sizeof text, "qr-%u", i);
+		want_link(s, text, bridges[dice(3)], 1)->mtu = 1400 + dice(2) * 50;
+		/* With its last IPv4 address a device loses its IPv4 routes, and that after the new ones are made. */
+		snprintf(text, sizeof text, "10.1.%u.1/32", i);
+		want_addr(s, &"qr-0\0qr-1\0qr-2\0qr-3"[i * 5], text);
+		snprintf(text, sizeof text, "ipv6/conf/qr-%u/accept_ra", i);
+		want_sysctl(s, text, dice(2) ? "0" : "2", true);
+		for (unsigned k = 0; k < n; k++) {
+			snprintf(text, sizeof text, v4[dice(3)], i, 1 + k * 3);
+			want_addr(s, &"qr-0\0qr-1\0qr-2\0qr-3"[i * 5], text);
+			snprintf(text, sizeof text, v6[dice(2)], i, 1 + dice(2) + 2 * k);
+			want_addr(s, &"qr-0\0qr-1\0qr-2\0qr-3"[i * 5], text);
+		}
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned n = 1 + dice(3);
+
+		for (unsigned k = 0; k < n; k++) {
+			snprintf(via[k], sizeof via[k], "10.9.9.%u qr-0 onlink", 1 + k + dice(2) * 10);
+			hops[k] = via[k];
+		}
+		hops[n] = NULL;
+		snprintf(text, sizeof text, "203.0.113.%u/28", i * 16);
+		if (dice(3))
+			want_route(s, text, hops);
+		for (unsigned k = 0; k < n; k++)
+			snprintf(via[k], sizeof via[k], "fe80::%x qr-0", 1 + k + dice(2) * 16);
+		snprintf(text, sizeof text, "2001:db8:f%u::/48", i);
+		if (dice(3))
+			want_route(s, text, hops);
+	}
+	ns_state_sort(s);
+	if (dice(20) == 0) {
+		s->exists = false;
+		s->links.n = s->addrs.n = s->routes.n = s->sysctls.n = 0;
+	}
+}
+
+static void test_stress(void **state)
+{
+	uint64_t end = clock_ms() + 5000;
+	unsigned states = 0;
+	struct ns_state want;
+	const char *given = getenv("SEED");
+
+	(void)state;
+	if (given)
+		seed = (uint32_t)strtoul(given, NULL, 10);
+	else
+		assert_int_equal(getrandom(&seed, sizeof seed, 0), sizeof seed);
+	seed = seed ? seed : 1;
+	print_message("SEED=%u\n", seed);
+	while (clock_ms() < end) {
+		random_state(&want);
+		make_quietly(&want);
+		end_state(&want);
+		states++;
+	}
+	assert_true(states > 5);
+	begin_state(&want, "qrouter-stress");
+	unmake(&want);
+}
+
+#ifdef L3AGENT_CRASH
+/* ---- killed in the middle ---- */
+
+/* Does it in a process of its own that dies after the n-th write; true if it got to the end. */
+static bool make_until_killed(const struct ns_state *want, unsigned n)
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		char text[16];
+		struct ns_state have;
+		struct ns_ops o;
+
+		snprintf(text, sizeof text, "%u", (unsigned)nl_writes() + n);
+		setenv("L3AGENT_DIE_AFTER", text, 1);
+		if (ns_observe(want, &have) < 0)
+			_exit(1);
+		ns_diff(&have, want, &o);
+		_exit(apply(&o) ? 1 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		return false;
+	assert_int_equal(status, 0);
+	return true;
+}
+
+static void test_killed(void **state)
+{
+	struct ns_state want, gone;
+
+	(void)state;
+	for (unsigned n = 1, done = 0; !done; n++) {
+		standard(&want, "qrouter-k", 1);
+		done = make_until_killed(&want, n);
+		make_quietly(&want);
+		gone = (struct ns_state){ .arena = want.arena, .prefixes = prefixes };
+		memcpy(gone.name, want.name, sizeof gone.name);
+		make_until_killed(&gone, n);
+		unmake(&want);
+		assert_no_output("tap1", "ip link");
+	}
+}
+#endif
+
 /* ---- announce ---- */
 
 static int listen_on(const char *dev)
@@ -591,26 +1162,22 @@ static void test_announce(void **state)
 
 /* ---- watch ---- */
 
-struct heard { int changed, links, overruns, last_id; char dev[IFNAMSIZ]; };
+struct heard { int id, changed, links, overruns; char dev[IFNAMSIZ]; };	/* changed: of namespace id */
 
 static void on_event(const struct watch_event *e, void *ctx)
 {
 	struct heard *h = ctx;
 
-	if (e->kind == WATCH_OVERRUN)
-		h->overruns++;
-	else if (e->kind == WATCH_LINK_NEW)
-		h->links++;
-	else
-		h->changed++;
-	if (e->ns_id >= 0)
-		h->last_id = e->ns_id;
-	memcpy(h->dev, e->dev, sizeof h->dev);
+	h->overruns += e->kind == WATCH_OVERRUN;
+	h->links += e->kind == WATCH_LINK_NEW;
+	h->changed += e->kind == WATCH_CHANGED && e->ns_id == h->id;
+	if (*e->dev)
+		memcpy(h->dev, e->dev, sizeof h->dev);
 }
 
-static struct heard hear(struct watch *w)
+static struct heard hear(struct watch *w, int id)
 {
-	struct heard h = { .last_id = -2 };
+	struct heard h = { .id = id };
 
 	while (watch_read(w, w->route_fd, on_event, &h) == 0)
 		;
@@ -623,30 +1190,28 @@ static struct heard hear(struct watch *w)
 static void calm(struct watch *w)
 {
 	usleep(300000);
-	hear(w);
+	hear(w, -1);
 }
 
 static void assert_told(struct watch *w, int id, const char *command)
 {
-	struct heard h = { 0 };
-
-	hear(w);
+	hear(w, id);
 	run("%s", command);
-	for (int i = 0; i < 100 && !(h.changed && h.last_id == id); i++) {
-		h = hear(w);
+	for (int i = 0; i < 100; i++) {
+		if (hear(w, id).changed)
+			return;
 		usleep(20000);
 	}
-	if (!h.changed || h.last_id != id)
-		fail_msg("`%s` told %d times, of %d and not %d", command, h.changed, h.last_id, id);
+	fail_msg("`%s` was not told", command);
 }
 
-static void assert_not_told(struct watch *w, const char *command)
+static void assert_not_told(struct watch *w, int id, const char *command)
 {
 	struct heard h;
 
 	calm(w);
 	run("%s", command);
-	h = hear(w);
+	h = hear(w, id);
 	if (h.changed)
 		fail_msg("`%s` told %d times of %s", command, h.changed, h.dev);
 }
@@ -688,17 +1253,17 @@ static void test_watch(void **state)
 	close(fd);
 	assert_true(id >= 0);
 	assert_int_equal(watch_open(&w), 0);
-	h = hear(&w);
+	h = hear(&w, id);
 	assert_int_equal(h.changed, 0);
 	run("ip -n qrouter-w addr add 192.0.2.6/24 dev qg-w");
-	assert_int_equal(hear(&w).changed, 0);		/* not listening yet */
+	assert_int_equal(hear(&w, id).changed, 0);		/* not listening yet */
 	run("ip -n qrouter-w addr del 192.0.2.6/24 dev qg-w");
 	assert_int_equal(watch_listen(&w), 0);
 	await_link_local("qrouter-w", "qg-w");
 	for (size_t i = 0; i < sizeof told / sizeof *told; i++)
 		assert_told(&w, id, told[i]);
-	assert_not_told(&w, "ip addr add 192.0.2.99/32 dev lo; ip addr del 192.0.2.99/32 dev lo");
-	assert_not_told(&w, "ip -n qrouter-w route add 192.0.2.99/32 dev lo; ip -n qrouter-w route del 192.0.2.99/32");
+	assert_not_told(&w, id, "ip addr add 192.0.2.99/32 dev lo; ip addr del 192.0.2.99/32 dev lo");
+	assert_not_told(&w, id, "ip -n qrouter-w route add 192.0.2.99/32 dev lo; ip -n qrouter-w route del 192.0.2.99/32");
 
 	/* Own changes: an address, a route, a removal. */
 	make_quietly(&want);
@@ -711,22 +1276,22 @@ static void test_watch(void **state)
 	want.addrs.n--;
 	want.routes.n--;
 	make_quietly(&want);
-	h = hear(&w);
+	h = hear(&w, id);
 	if (h.changed)
 		fail_msg("own changes were told: %d, %s", h.changed, h.dev);
 
 	/* A bridge that appears. */
 	run("ip link add br-late type bridge");
-	h = hear(&w);
+	h = hear(&w, id);
 	assert_true(h.links > 0);
 	assert_string_equal(h.dev, "br-late");
 	run("ip link del br-late");
 
 	watch_pause(&w);
 	run("ip -n qrouter-w addr add 192.0.2.5/24 dev qg-w");
-	assert_int_equal(hear(&w).changed, 0);
+	assert_int_equal(hear(&w, id).changed, 0);
 	assert_int_equal(watch_listen(&w), 0);
-	assert_int_equal(hear(&w).changed, 0);
+	assert_int_equal(hear(&w, id).changed, 0);
 	watch_close(&w);
 	unmake(&want);
 }
@@ -742,7 +1307,7 @@ static void test_watch_overrun(void **state)
 	assert_int_equal(setsockopt(w.route_fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size), 0);
 	assert_int_equal(watch_listen(&w), 0);
 	run("for i in $(seq 20); do ip link set br-a mtu 1400; ip link set br-a mtu 1500; done");
-	h = hear(&w);
+	h = hear(&w, -1);
 	assert_int_equal(h.overruns, 1);
 	watch_close(&w);
 }
@@ -756,6 +1321,18 @@ int main(void)
 		cmocka_unit_test(test_cold_then_nothing),
 		cmocka_unit_test(test_every_operation),
 		cmocka_unit_test(test_missing_bridge),
+		cmocka_unit_test(test_hand_damage),
+		cmocka_unit_test(test_strangers_stay),
+		cmocka_unit_test(test_secondaries_are_promoted),
+		cmocka_unit_test(test_gateway_out_of_subnet),
+		cmocka_unit_test(test_multipath),
+		cmocka_unit_test(test_full_bridges),
+		cmocka_unit_test(test_stale_peer),
+		cmocka_unit_test(test_replaced_port),
+		cmocka_unit_test(test_stress),
+#ifdef L3AGENT_CRASH
+		cmocka_unit_test(test_killed),
+#endif
 		cmocka_unit_test(test_announce),
 		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_watch_overrun),
