@@ -4,12 +4,11 @@
  * end runs out of ports.
  *
  *   flows serve                        accepts on the ports below until it is killed
- *   flows connect SECONDS FIRST COUNT  to the COUNT addresses from FIRST, one after the other; prints the rate */
+ *   flows connect SECONDS ADDRESS      prints how many per second it had */
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,11 +75,11 @@ static int serve(void)
 	}
 }
 
-/* One more connection; which one it is chooses address and port. */
-static void start(int loop, uint32_t first, uint32_t count, uint64_t n)
+/* One more connection, to the next of the ports. */
+static void start(int loop, struct in_addr address, uint64_t n)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)(FIRST_PORT + n / count % PORTS)),
-				  .sin_addr.s_addr = htonl(first + (uint32_t)(n % count)) };
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)(FIRST_PORT + n % PORTS)),
+				  .sin_addr = address };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
 	if (fd < 0 || (connect(fd, (struct sockaddr *)&to, sizeof to) < 0 && errno != EINPROGRESS))
@@ -88,7 +87,7 @@ static void start(int loop, uint32_t first, uint32_t count, uint64_t n)
 	add(loop, fd, EPOLLOUT);
 }
 
-static int generate(double seconds, uint32_t first, uint32_t count)
+static int generate(double seconds, struct in_addr address)
 {
 	struct epoll_event events[EVENTS];
 	int loop = epoll_create1(0);
@@ -96,7 +95,7 @@ static int generate(double seconds, uint32_t first, uint32_t count)
 	uint64_t started = 0, done = 0, failed = 0;
 
 	for (; started < PARALLEL; started++)
-		start(loop, first, count, started);
+		start(loop, address, started);
 	while (now() < end) {
 		int n = epoll_wait(loop, events, EVENTS, 100);
 
@@ -111,7 +110,7 @@ static int generate(double seconds, uint32_t first, uint32_t count)
 			else
 				done++;
 			reset(events[i].data.fd);
-			start(loop, first, count, started++);
+			start(loop, address, started++);
 		}
 	}
 	printf("{\"per_second\": %.1f, \"failed\": %llu}\n", (double)done / (now() - begin), (unsigned long long)failed);
@@ -120,17 +119,16 @@ static int generate(double seconds, uint32_t first, uint32_t count)
 
 int main(int argc, char **argv)
 {
-	struct in_addr first;
+	struct in_addr address;
 
 	if (argc == 2 && strcmp(argv[1], "serve") == 0)
 		return serve();
-	if (argc == 5 && strcmp(argv[1], "connect") == 0 && inet_pton(AF_INET, argv[3], &first) == 1) {
+	if (argc == 4 && strcmp(argv[1], "connect") == 0 && inet_pton(AF_INET, argv[3], &address) == 1) {
 		double seconds = atof(argv[2]);
-		int count = atoi(argv[4]);
 
-		if (seconds > 0 && seconds <= MAX_SECONDS && count > 0)
-			return generate(seconds, ntohl(first.s_addr), (uint32_t)count);
+		if (seconds > 0 && seconds <= MAX_SECONDS)
+			return generate(seconds, address);
 	}
-	fprintf(stderr, "usage: flows serve | flows connect SECONDS FIRST COUNT\n");
+	fprintf(stderr, "usage: flows serve | flows connect SECONDS ADDRESS\n");
 	return 2;
 }
