@@ -12,7 +12,11 @@
 
 /* Neutron's agent sends three rounds two seconds apart. An IPv6 address is tentative for its first second or two: rounds
  * that find it so do not count, up to a limit. */
-enum { ROUNDS = 3, ROUNDS_MAX = 6, ROUND_MS = 2000, FRAMES_IPV4 = 2, LOOP_LEVEL = 2, ADDRESSES_MAX = 200000 };
+enum { ROUNDS = 3, ROUNDS_MAX = 6, ROUND_MS = 2000, LOOP_LEVEL = 2, ADDRESSES_MAX = 200000 };
+
+/* Addresses that go out in one turn of the loop, in the background: on a bridge with a thousand ports each frame takes a
+ * millisecond, for which a person who asks meanwhile has to wait. */
+enum { BACKGROUND_BATCH = 2 };
 
 /* The addresses of one router that appeared in one pass. Every batch waits equally long for its next round, so a queue in
  * order of arrival is in order of time. */
@@ -187,15 +191,10 @@ void announcer_free(struct announcer *an)
 	free(an);
 }
 
-void announcer_add(struct announcer *an, const char *namespace, const struct announcement *list, size_t n, bool urgent)
+static void add_batch(struct announcer *an, const char *namespace, const struct announcement *list, size_t n, bool urgent)
 {
-	struct batch *b;
+	struct batch *b = calloc(1, sizeof *b + n * sizeof *b->targets);
 
-	if (an->addresses + n > ADDRESSES_MAX) {
-		log_warn(namespace, "%zu addresses are not announced: %zu are waiting already", n, an->addresses);
-		return;
-	}
-	b = calloc(1, sizeof *b + n * sizeof *b->targets);
 	if (!b)
 		fatal("out of memory");
 	snprintf(b->namespace, sizeof b->namespace, "%s", namespace);
@@ -211,5 +210,17 @@ void announcer_add(struct announcer *an, const char *namespace, const struct ann
 		advance(an, b);
 	else
 		TAILQ_INSERT_TAIL(&an->background, b, queue);
+}
+
+void announcer_add(struct announcer *an, const char *namespace, const struct announcement *list, size_t n, bool urgent)
+{
+	size_t most = urgent ? n : BACKGROUND_BATCH;
+
+	if (an->addresses + n > ADDRESSES_MAX) {
+		log_warn(namespace, "%zu addresses are not announced: %zu are waiting already", n, an->addresses);
+		return;
+	}
+	for (size_t i = 0; i < n; i += most)
+		add_batch(an, namespace, list + i, n - i < most ? n - i : most, urgent);
 	arm(an, clock_ms());
 }
