@@ -71,16 +71,22 @@ _Static_assert(sizeof(struct na_frame) == ANNOUNCE_FRAME_MAX, "the longest frame
 
 enum { NA_SIZE = 32, ICMPV6 = 58, HOP_LIMIT = 255 };
 
+static uint32_t add_words(uint32_t sum, const uint8_t *at, size_t n)
+{
+	for (size_t i = 0; i < n; i += 2)
+		sum += (uint32_t)(at[i] << 8 | at[i + 1]);
+	return sum;
+}
+
 /* RFC 4443, section 2.3: over the pseudo header and the message, whose last NA_SIZE bytes the frame ends with. */
 static uint16_t na_checksum(const struct na_frame *f)
 {
 	const uint8_t *message = (const uint8_t *)f + sizeof *f - NA_SIZE;
 	uint32_t sum = NA_SIZE + ICMPV6;
 
-	for (size_t i = 0; i < 16; i += 2)
-		sum += (uint32_t)(f->source[i] << 8 | f->source[i + 1]) + (uint32_t)(f->destination[i] << 8 | f->destination[i + 1]);
-	for (size_t i = 0; i < NA_SIZE; i += 2)
-		sum += (uint32_t)(message[i] << 8 | message[i + 1]);
+	sum = add_words(sum, f->source, sizeof f->source);
+	sum = add_words(sum, f->destination, sizeof f->destination);
+	sum = add_words(sum, message, NA_SIZE);
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
 	return htons((uint16_t)~sum);

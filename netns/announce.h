@@ -18,11 +18,11 @@ struct announcement {
 };
 
 enum { ANNOUNCE_FRAME_MAX = 86 };
-/* Frames for an IPv4 address: one ARP request and one ARP reply; for IPv6: one neighbour advertisement with Override, and
- * Router set, to ff02::1. Pure; returns the frame's length. `form` 0: request, 1: reply (ignored for IPv6). */
+/* Frames for an IPv4 address: one ARP request and one ARP reply; for IPv6: one neighbour advertisement with Override,
+ * and Router set, to ff02::1. Pure; returns the frame's length. `form` 0: request, 1: reply (ignored for IPv6). */
 size_t announce_build(const struct ip *ip, const struct mac *mac, int form, uint8_t frame[ANNOUNCE_FRAME_MAX]);
 
 /* Enters the namespace, asks the kernel for its addresses, and sends the frames of those announcements whose address is
- * still on its device and not tentative; sets each `result`. 0, or negative errno if nothing could be sent. *ret_frames is
- * the number of frames. */
+ * still on its device and not tentative; sets each `result`. 0, or negative errno if nothing could be sent. *ret_frames
+ * is the number of frames. */
 int announce_send(const char *ns, struct announcement *list, size_t n, size_t *ret_frames);

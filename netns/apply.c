@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { GROUP_OF_GOING = 0x6c336167 };
+enum { GOING = 0x6c336167 };		/* a link group */
 
 /* Which operation a request of a batch belongs to, and whether it takes something away. */
 struct sent { size_t op; bool removal; };
@@ -73,8 +73,8 @@ static void on_error(const struct nl_error *e, void *ctx)
 
 	if (is_done(e->error, s->removal))
 		return;
-	fail(&v->a->ops->ops.at[s->op], e->error, "%s%s%s%s", strerror(-e->error), *e->text ? " (kernel: " : "", e->text,
-	     *e->text ? ")" : "");
+	fail(&v->a->ops->ops.at[s->op], e->error, "%s%s%s%s", strerror(-e->error), *e->text ? " (kernel: " : "",
+	     e->text, *e->text ? ")" : "");
 }
 
 static void flush_with(struct apply *a, struct side *s, void (*each)(const struct nl_error *e, void *ctx), void *ctx)
@@ -122,9 +122,9 @@ static void put_lo_up(struct apply *a, size_t i)
 	begin(&a->in, i, false, RTM_SETLINK, 0, &up, sizeof up);
 }
 
-/* One queue each way is what a veth end uses unless somebody asks for more. Saying so at creation spares the kernel from
- * making one a CPU and giving them up again, for which it waits out two RCU grace periods a pair while holding the lock that
- * every other netlink request needs. */
+/* One queue each way is what a veth end uses unless somebody asks for more. Saying so at creation spares the kernel
+ * from making one a CPU and giving them up again, for which it waits out two RCU grace periods a pair while holding the
+ * lock that every other netlink request needs. */
 static void put_queues(struct nlmsghdr *h)
 {
 	mnl_attr_put_u32(h, IFLA_NUM_TX_QUEUES, 1);
@@ -165,8 +165,8 @@ static void put_link_del(struct side *s, size_t i, uint32_t ifindex)
 	begin(s, i, true, RTM_DELLINK, 0, &link, sizeof link);
 }
 
-/* Several links in one sweep: after each unregistering the kernel waits for all readers to have let go, some 30 ms. The group
- * is one that nobody else's device in the namespace is in. */
+/* Several links in one sweep: after each unregistering the kernel waits for all readers to have let go, some 30 ms. The
+ * group is one that nobody else's device in the namespace is in. */
 static void put_links_del(struct apply *a, size_t first, size_t last)
 {
 	struct ifinfomsg link = { 0 };
@@ -177,10 +177,10 @@ static void put_links_del(struct apply *a, size_t first, size_t last)
 	}
 	for (size_t i = first; i < last; i++) {
 		link.ifi_index = (int)a->ops->ops.at[i].link.have.ifindex;
-		mnl_attr_put_u32(begin(&a->in, i, true, RTM_SETLINK, 0, &link, sizeof link), IFLA_GROUP, GROUP_OF_GOING);
+		mnl_attr_put_u32(begin(&a->in, i, true, RTM_SETLINK, 0, &link, sizeof link), IFLA_GROUP, GOING);
 	}
 	link.ifi_index = 0;
-	mnl_attr_put_u32(begin(&a->in, last - 1, true, RTM_DELLINK, 0, &link, sizeof link), IFLA_GROUP, GROUP_OF_GOING);
+	mnl_attr_put_u32(begin(&a->in, last - 1, true, RTM_DELLINK, 0, &link, sizeof link), IFLA_GROUP, GOING);
 }
 
 static void put_link_set(struct apply *a, size_t i)
@@ -198,8 +198,9 @@ static void put_link_set(struct apply *a, size_t i)
 		mnl_attr_put(h, IFLA_ADDRESS, sizeof want->mac, &want->mac);
 }
 
-/* The link-local address of the former MAC is removed as any other that is not wanted. The kernel makes the new one when the
- * mode of generation changes, and without the flap of the device that would take its addresses and routes along. */
+/* The link-local address of the former MAC is removed as any other that is not wanted. The kernel makes the new one
+ * when the mode of generation changes, and without the flap of the device that would take its addresses and routes
+ * along. */
 static void make_link_local(const char *dev)
 {
 	char key[SYSCTL_KEY_MAX], mode[8];
@@ -211,8 +212,8 @@ static void make_link_local(const char *dev)
 	sysctl_write(key, "0");
 }
 
-/* A root side device that has the peer's name, left by a namespace that somebody deleted and that the kernel has not taken
- * down yet, or by a creation that did not finish: its other end is not here, or has not our name. */
+/* A root side device that has the peer's name, left by a namespace that somebody deleted and that the kernel has not
+ * taken down yet, or by a creation that did not finish: its other end is not here, or has not our name. */
 static int got_kind(const struct nlmsghdr *h, void *ctx)
 {
 	static const uint16_t want[IFLA_LINKINFO + 1];
@@ -331,8 +332,8 @@ struct joining {
 
 struct joinings { struct verdicts v; VEC(struct joining) all; };
 
-/* Only SETLINK takes the mode, and it carries it out after all else in the message: so it has one of its own, before the
- * device comes up and makes itself an address. */
+/* Only SETLINK takes the mode, and it carries it out after all else in the message: so it has one of its own, before
+ * the device comes up and makes itself an address. */
 static void put_quiet(struct apply *a, const struct joining *j)
 {
 	struct ifinfomsg link = { .ifi_index = (int)j->ifindex };
@@ -434,7 +435,8 @@ static void join_bridges(struct apply *a, size_t first, size_t last)
 
 /* ---- addresses ---- */
 
-static void put_addr(struct apply *a, size_t i, bool removal, uint16_t flags, const struct ns_addr *addr, uint32_t ifindex)
+static void put_addr(struct apply *a, size_t i, bool removal, uint16_t flags, const struct ns_addr *addr,
+		     uint32_t ifindex)
 {
 	struct ifaddrmsg m = { .ifa_family = addr->ip.family, .ifa_prefixlen = addr->prefixlen, .ifa_index = ifindex };
 	struct prefix p = { addr->ip, addr->prefixlen };
@@ -575,8 +577,8 @@ static void put_op(struct apply *a, size_t i)
 	}
 }
 
-/* Everything that is requests to the namespace alone goes in one batch; what needs an answer first, or is no netlink, ends
- * it. */
+/* Everything that is requests to the namespace alone goes in one batch; what needs an answer first, or is no netlink,
+ * ends it. */
 static void carry_out(struct apply *a, size_t from)
 {
 	for (size_t i = from, next; i < a->last; i = next) {

@@ -18,12 +18,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* The kernel works a request off within sendmsg, and makes the next part of a dump within recvmsg. So whatever will ever
- * come back is there when the call returns, nothing here needs to wait, and an answer that is missing is an answer lost. */
+/* The kernel works a request off within sendmsg, and makes the next part of a dump within recvmsg. So whatever will
+ * ever come back is there when the call returns, nothing here needs to wait, and an answer that is missing is an answer
+ * lost. */
 
 enum {
-	/* Failures that come back from one sendmsg: each is an skb of less than 1 KiB of truesize, and the receive buffer
-	 * holds 208 KiB by default. The answer to a request for one link takes 4 to 5 KiB. */
+	/* Failures that come back from one sendmsg: each is an skb of less than 1 KiB of truesize, and the receive
+	 * buffer holds 208 KiB by default. The answer to a request for one link takes 4 to 5 KiB. */
 	SEND_CHUNK = 128, ASK_CHUNK = 32,
 	/* Below the default send buffer together with the largest request. */
 	CHUNK_BYTES = 64 << 10,
@@ -215,8 +216,8 @@ static struct nlmsghdr *next(struct nlmsghdr *h)
 	return (struct nlmsghdr *)((char *)h + MNL_ALIGN(h->nlmsg_len));
 }
 
-/* Numbers up to `count` requests from `first` on, as many as fit in one message to the kernel; only the last of them asks
- * for an ack, because failures come back unasked. */
+/* Numbers up to `count` requests from `first` on, as many as fit in one message to the kernel; only the last of them
+ * asks for an ack, because failures come back unasked. */
 struct chunk { struct nlmsghdr *first; size_t count, bytes; uint32_t seq; };
 
 static struct chunk take_chunk(struct nl *nl, struct nlmsghdr *first, size_t count, size_t at_most)
@@ -267,7 +268,8 @@ static ssize_t receive(int fd, char *buffer)
 	ssize_t got;
 
 	do {
-		msg = (struct msghdr){ .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &iov, .msg_iovlen = 1 };
+		msg = (struct msghdr){ .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &iov,
+				       .msg_iovlen = 1 };
 		got = recvmsg(fd, &msg, MSG_DONTWAIT);
 	} while ((got < 0 && errno == EINTR) || (got >= 0 && from.nl_pid));
 	if (got < 0)
@@ -318,8 +320,8 @@ static void failed(struct outcome *o, const struct nl_error *e)
 		o->each(e, o->ctx);
 }
 
-/* Reads the verdicts on `count` requests numbered from seq, the first of which is the batch's request `base`, until the one
- * on the last. A verdict on something outside of these (the batch's frame) is an error without an index. */
+/* Reads the verdicts on `count` requests numbered from seq, the first of which is the batch's request `base`, until the
+ * one on the last. A verdict on something outside of these (the batch's frame) is an error without an index. */
 static int read_verdicts(struct nl *nl, uint32_t seq, size_t count, size_t base, struct outcome *o)
 {
 	char buffer[RECEIVE] __attribute__((aligned(MNL_ALIGNTO)));
@@ -415,8 +417,8 @@ static struct frame frame(uint16_t type, uint32_t seq, uint32_t generation)
 	return ret;
 }
 
-int nl_send_nft(struct nl *nl, struct nl_batch *b, uint32_t generation, void (*each)(const struct nl_error *e, void *ctx),
-		void *ctx)
+int nl_send_nft(struct nl *nl, struct nl_batch *b, uint32_t generation,
+		void (*each)(const struct nl_error *e, void *ctx), void *ctx)
 {
 	struct outcome o = { .each = each, .ctx = ctx };
 	struct frame begin = frame(NFNL_MSG_BATCH_BEGIN, ++nl->seq, generation), end;
@@ -448,7 +450,8 @@ int nl_send_nft(struct nl *nl, struct nl_batch *b, uint32_t generation, void (*e
 	if (!error)
 		error = read_verdicts(nl, seq, b->count, 0, &o);
 	empty(b);
-	/* A refused commit and a moved generation are told about the frame, a lost ack only matters if nothing else is. */
+	/* A refused commit and a moved generation are told about the frame, a lost ack only matters if nothing else is.
+	 * */
 	return o.error ? o.error : error;
 }
 

@@ -120,8 +120,8 @@ void ns_leave(void)
 	moves++;
 }
 
-/* As ip-netns(8) does, so that namespaces made here are seen in other mount namespaces and by other tools: the directory is
- * a shared mount of its own. */
+/* As ip-netns(8) does, so that namespaces made here are seen in other mount namespaces and by other tools: the
+ * directory is a shared mount of its own. */
 static int prepare_directory(void)
 {
 	struct statx st;
@@ -195,6 +195,13 @@ bool ns_exists(const char *name)
 	return ns_inode(name) != 0;
 }
 
+bool ns_is_named(const char *name)
+{
+	char path[NS_PATH_MAX];
+
+	return ns_path(name, path) == 0 && access(path, F_OK) == 0;
+}
+
 unsigned long ns_inode(const char *name)
 {
 	unsigned long ret = 0;
@@ -215,8 +222,9 @@ int ns_list(const char *prefix, void (*got)(const char *name, void *ctx), void *
 
 	if (!dir)
 		return errno == ENOENT ? 0 : -errno;
-	for (struct dirent *e; (errno = 0, e = readdir(dir)); )
-		if (e->d_name[0] != '.' && strlen(e->d_name) < NS_NAME_MAX && strncmp(e->d_name, prefix, strlen(prefix)) == 0)
+	for (struct dirent *e; (e = readdir(dir)); )
+		if (e->d_name[0] != '.' && strlen(e->d_name) < NS_NAME_MAX &&
+		    strncmp(e->d_name, prefix, strlen(prefix)) == 0)
 			got(e->d_name, ctx);
 	closedir(dir);
 	return 0;

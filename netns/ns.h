@@ -23,9 +23,12 @@ int ns_create(const char *name, int *ret_fd);
 /* Unmounts and unlinks; the kernel destroys what is in it in the background. Absent: 0. */
 int ns_delete(const char *name);
 bool ns_exists(const char *name);
+/* Is there such a name at all, if only a file left by a creation that did not finish? */
+bool ns_is_named(const char *name);
 /* A number that stays the same for as long as this very namespace lives (its inode), 0 if there is none. */
 unsigned long ns_inode(const char *name);
-/* Calls `got` for each name in NS_DIR that starts with prefix, half-made ones too. A missing directory is an empty one. */
+/* Calls `got` for each name in NS_DIR that starts with prefix, half-made ones too. A missing directory is
+ * an empty one. */
 int ns_list(const char *prefix, void (*got)(const char *name, void *ctx), void *ctx);
 /* The id by which the kernel names that namespace (an open fd) in messages to root, given now if it had none; ≥ 0 or
  * negative errno. O(namespaces) in the kernel. The calling thread must be in root. */

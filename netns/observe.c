@@ -166,8 +166,8 @@ static const uint16_t route_attrs[RTA_VIA + 1] = {
 	[RTA_VIA] = sizeof(struct rtvia) + 4,
 };
 
-static void parse_hop(const struct reading *r, uint8_t family, const struct nlattr **tb, uint32_t ifindex, unsigned flags,
-		      struct ns_hop *ret)
+static void parse_hop(const struct reading *r, uint8_t family, const struct nlattr **tb, uint32_t ifindex,
+		      unsigned flags, struct ns_hop *ret)
 {
 	const struct device *d = find_device(r, ifindex);
 	size_t size = ip_bits(family) / 8;
@@ -233,12 +233,13 @@ static int got_route(const struct nlmsghdr *h, void *ctx)
 	struct ns_route route = { .dest = { .ip.family = m->rtm_family, .length = m->rtm_dst_len } };
 	struct reading *r = ctx;
 
-	/* Routes by type of service or by source are keys that nobody here wants or owns. Kernels that do not filter dumps
-	 * tell all of them. */
+	/* Routes by type of service or by source are keys that nobody here wants or owns. Kernels that do not filter
+	 * dumps tell all of them. */
 	if (h->nlmsg_type != RTM_NEWROUTE || !ip_bits(m->rtm_family) || m->rtm_table != RT_TABLE_MAIN ||
 	    m->rtm_protocol != RTPROT_STATIC || m->rtm_tos || m->rtm_src_len || m->rtm_flags & RTM_F_CLONED)
 		return 0;
-	nl_attrs(tb, route_attrs, RTA_VIA + 1, mnl_nlmsg_get_payload_offset(h, sizeof *m), mnl_nlmsg_get_payload_tail(h));
+	nl_attrs(tb, route_attrs, RTA_VIA + 1, mnl_nlmsg_get_payload_offset(h, sizeof *m),
+		 mnl_nlmsg_get_payload_tail(h));
 	if (tb[RTA_DST] && mnl_attr_get_payload_len(tb[RTA_DST]) == ip_bits(m->rtm_family) / 8u)
 		memcpy(route.dest.ip.bytes, mnl_attr_get_payload(tb[RTA_DST]), ip_bits(m->rtm_family) / 8);
 	if (tb[RTA_PRIORITY])
@@ -304,7 +305,8 @@ static int read_inside(struct reading *r)
 
 static bool is_quiet(const struct nlattr *af_spec)
 {
-	static const uint16_t families[AF_INET6 + 1], want[IFLA_INET6_ADDR_GEN_MODE + 1] = { [IFLA_INET6_ADDR_GEN_MODE] = 1 };
+	static const uint16_t families[AF_INET6 + 1];
+	static const uint16_t want[IFLA_INET6_ADDR_GEN_MODE + 1] = { [IFLA_INET6_ADDR_GEN_MODE] = 1 };
 	const struct nlattr *tb[AF_INET6 + 1], *inet6[IFLA_INET6_ADDR_GEN_MODE + 1];
 
 	if (!af_spec)
@@ -318,7 +320,8 @@ static bool is_quiet(const struct nlattr *af_spec)
 	       mnl_attr_get_u8(inet6[IFLA_INET6_ADDR_GEN_MODE]) == IN6_ADDR_GEN_MODE_NONE;
 }
 
-/* The other side's index says that the two belong together; a device of some other kind may have got the index since. */
+/* The other side's index says that the two belong together; a device of some other kind may have got the index since.
+ * */
 static int got_peer(const struct nlmsghdr *h, void *ctx)
 {
 	const struct ifinfomsg *i = mnl_nlmsg_get_payload(h);
@@ -388,8 +391,13 @@ int ns_observe(const struct ns_state *want, struct ns_state *have)
 	*have = (struct ns_state){ .arena = want->arena };
 	memcpy(have->name, want->name, sizeof have->name);
 	error = ns_enter(have->name, NULL);
+	if (error == -ENOENT) {
+		/* What a creation has left is taken over by the next one, but if none is wanted it has to go. */
+		have->exists = !want->exists && ns_is_named(have->name);
+		return 0;
+	}
 	if (error)
-		return error == -ENOENT ? 0 : error;
+		return error;
 	have->exists = true;
 	error = read_inside(&r);
 	ns_leave();

@@ -112,7 +112,8 @@ static void put_link(struct text *out, const struct ns_link *l)
 {
 	char mac[MAC_TEXT];
 
-	text_printf(out, "link %s peer %s mac %s mtu %u", l->name, *l->peer ? l->peer : "-", mac_print(&l->mac, mac), l->mtu);
+	text_printf(out, "link %s peer %s mac %s mtu %u", l->name, *l->peer ? l->peer : "-", mac_print(&l->mac, mac),
+		    l->mtu);
 	for (size_t i = 0; i < l->n_bridges; i++)
 		text_printf(out, "%s%s", i ? "," : " bridge ", l->bridges[i]);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
-/* What a namespace holds, as one value: links, addresses, routes, sysctls, each a key-sorted array. The same struct says
- * what is wanted and what the kernel has; the difference is an ordered list of operations that can be printed or applied.
- * Knows no routers and no reasons. Nothing here is remembered between two calls.
+/* What a namespace holds, as one value: links, addresses, routes, sysctls, each a key-sorted array. The same struct
+ * says what is wanted and what the kernel has; the difference is an ordered list of operations that can be printed or
+ * applied. Knows no routers and no reasons. Nothing here is remembered between two calls.
  *
  *   ns_observe → have     ns_diff(have, want) → ops     ns_apply(ops)
  *
@@ -48,7 +48,7 @@ struct ns_addr {
 	bool tentative, dynamic;
 };
 
-struct ns_hop { struct ip via; char dev[IFNAMSIZ]; bool onlink; };	/* via family 0: directly; dev "": the kernel resolves */
+struct ns_hop { struct ip via; char dev[IFNAMSIZ]; bool onlink; };	/* via family 0: directly; dev "": any */
 
 /* A route of protocol static in the main table. */
 struct ns_route {
@@ -73,7 +73,7 @@ struct ns_state {
 	VEC(struct ns_addr) addrs;
 	VEC(struct ns_route) routes;
 	VEC(struct ns_sysctl) sysctls;		/* in the order in which they are written; not sorted */
-	const char *const *prefixes;		/* want: names of links that are ours to remove begin so ("qr-"), ended by NULL */
+	const char *const *prefixes;		/* want: links with such names are ours to remove; ended by NULL */
 };
 
 void ns_state_free(struct ns_state *s);		/* the arrays, not the arena */
@@ -91,20 +91,21 @@ bool ns_owns_link(const struct ns_state *want, const char *name);
 void ns_state_print(const struct ns_state *s, struct text *out);
 
 /* Reads what the kernel has for `want` into *have (zeroed by the callee; name and arena copied from want): only what
- * ns_diff needs: the sysctls that want names, links with want's names or prefixes, addresses on these links (without the
- * link-local address that the kernel made for the device's MAC and without those with a lifetime: they are not ours),
- * routes of protocol static in the main table. The calling thread must be in root and is there again afterwards.
- * 0 (also for an absent namespace: exists = false) or negative errno. */
+ * ns_diff needs: the sysctls that want names, links with want's names or prefixes, addresses on these links (without
+ * the link-local address that the kernel made for the device's MAC and without those with a lifetime: they are not
+ * ours), routes of protocol static in the main table. The calling thread must be in root and is there again afterwards.
+ * 0 (also for an absent namespace: exists = false, unless none is wanted and a half-made one is left) or negative
+ * errno. */
 int ns_observe(const struct ns_state *want, struct ns_state *have);
 
 enum ns_op_kind {			/* in the order of application; but see NS_LINK_DEL */
 	NS_CREATE, NS_LO_UP, NS_SYSCTL,
 	NS_LINK_ADD, NS_LINK_SET,		/* SET: mtu, up, master, mac, quiet; what differs */
 	NS_LINK_SYSCTL,				/* those with of_link */
-	NS_ADDR_ADD, NS_ADDR_REPLACE,		/* REPLACE: IPv6 with another prefix length: out and in, in one sendmsg */
+	NS_ADDR_ADD, NS_ADDR_REPLACE,		/* REPLACE: IPv6, other prefix length: out and in, in one sendmsg */
 	NS_ROUTE_ADD, NS_ROUTE_REPLACE,
 	NS_ROUTE_DEL, NS_ADDR_DEL,
-	NS_LINK_DEL,				/* before NS_LINK_ADD if it holds an address that is wanted on another link */
+	NS_LINK_DEL,				/* before LINK_ADD if it holds an address wanted on another link */
 	NS_DELETE,
 };
 
@@ -122,18 +123,19 @@ struct ns_op {
 
 struct ns_ops { VEC(struct ns_op) ops; char name[NS_NAME_MAX]; };
 
-/* What has to be done, in order; empty if nothing. Pure. Things in have that are in neither want nor `prefixes` stay. */
+/* What has to be done, in order; empty if nothing. Pure. Things in have that are in neither want nor `prefixes` stay.
+ * */
 void ns_diff(const struct ns_state *have, const struct ns_state *want, struct ns_ops *ret);
 void ns_ops_free(struct ns_ops *o);
 /* As an operator reads it: "+ addr 203.0.113.20/32 dev qg-…", "- route …", "~ link qr-… mtu 1450 → 1400". One line. */
 void ns_op_print(const struct ns_op *op, struct text *out);
 
-/* Carries out ops[first] up to, but without, ops[last] (kinds NS_CREATE…NS_SYSCTL are the part before the packet filter, the
- * rest comes after it: the caller calls this once per part). Batched per kind and side; requests are idempotent (EEXIST on add, ENOENT, ESRCH,
- * ENODEV on removal count as done); the first error is kept and returned, the rest is carried out all the same, each op
- * tells its own. Removal of a namespace takes its links away first. A bridge that is missing: -ENODEV and error_text
- * "bridge br-x does not exist"; all bridges full: -EXFULL "bridge br-x has no free port (1,023 at most)".
- * Thread in root before and after. */
+/* Carries out ops[first] up to, but without, ops[last] (kinds NS_CREATE…NS_SYSCTL are the part before the packet
+ * filter, the rest comes after it: the caller calls this once per part). Batched per kind and side; requests are
+ * idempotent (EEXIST on add, ENOENT, ESRCH, ENODEV on removal count as done); the first error is kept and returned, the
+ * rest is carried out all the same, each op tells its own. Removal of a namespace takes its links away first. A bridge
+ * that is missing: -ENODEV and error_text "bridge br-x does not exist"; all bridges full: -EXFULL "bridge br-x has no
+ * free port (1,023 at most)". Thread in root before and after. */
 int ns_apply(struct ns_ops *ops, size_t first, size_t last);
 /* The index of the first op that comes after the packet filter. */
 size_t ns_ops_filter_point(const struct ns_ops *ops);

@@ -40,7 +40,8 @@ static int open_socket(int protocol, const struct sock_filter *filter, size_t n,
 {
 	struct sock_fprog program = { (unsigned short)n, (struct sock_filter *)filter };
 	struct sockaddr_nl any_port = { .nl_family = AF_NETLINK };
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol), on = 1, size = RECEIVE_BUFFER, error = 0;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol), error = 0;
+	int on = 1, size = RECEIVE_BUFFER;
 
 	if (fd < 0)
 		return -errno;
@@ -162,7 +163,8 @@ static bool is_bridge(const struct nlattr *linkinfo)
 
 	if (!linkinfo)
 		return false;
-	nl_attrs(tb, want, IFLA_INFO_KIND + 1, mnl_attr_get_payload(linkinfo), (const char *)linkinfo + linkinfo->nla_len);
+	nl_attrs(tb, want, IFLA_INFO_KIND + 1, mnl_attr_get_payload(linkinfo),
+		 (const char *)linkinfo + linkinfo->nla_len);
 	return tb[IFLA_INFO_KIND] && memcmp(mnl_attr_get_payload(tb[IFLA_INFO_KIND]), "bridge", sizeof "bridge") == 0;
 }
 
@@ -173,9 +175,10 @@ static void hear_link(const struct hearing *to, const struct nlmsghdr *h)
 	const struct nlattr *tb[IFLA_LINK_NETNSID + 1];
 	bool is_new = h->nlmsg_type == RTM_NEWLINK && i->ifi_change == UINT32_MAX;
 
-	if (i->ifi_family != AF_UNSPEC)			/* a port's state, by the bridge; the link's own message comes too */
+	if (i->ifi_family != AF_UNSPEC)		/* a port's state, by the bridge; the link's own message comes too */
 		return;
-	nl_attrs(tb, want, IFLA_LINK_NETNSID + 1, mnl_nlmsg_get_payload_offset(h, sizeof *i), mnl_nlmsg_get_payload_tail(h));
+	nl_attrs(tb, want, IFLA_LINK_NETNSID + 1, mnl_nlmsg_get_payload_offset(h, sizeof *i),
+		 mnl_nlmsg_get_payload_tail(h));
 	if (to->ns_id >= 0) {
 		tell(to, WATCH_CHANGED, to->ns_id, tb[IFLA_IFNAME]);
 	} else if (tb[IFLA_LINK_NETNSID]) {

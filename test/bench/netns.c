@@ -58,7 +58,8 @@ static void make_bridges(unsigned n)
 	nl_close(&nl);
 }
 
-__attribute__((format(printf, 3, 4))) static void want_addr(struct ns_state *s, const char *dev, const char *format, ...)
+__attribute__((format(printf, 3, 4)))
+static void want_addr(struct ns_state *s, const char *dev, const char *format, ...)
 {
 	struct ns_addr *a = vec_add(&s->addrs);
 	char text[PREFIX_TEXT];
@@ -230,7 +231,8 @@ int main(int argc, char **argv)
 	static const unsigned defaults[] = { 10, 100, 1000 };
 
 	if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    (mkdir(NS_DIR, 0755) < 0 && errno != EEXIST) || mount("none", NS_DIR, "tmpfs", 0, NULL) < 0 || ns_init() < 0)
+	    (mkdir(NS_DIR, 0755) < 0 && errno != EEXIST) || mount("none", NS_DIR, "tmpfs", 0, NULL) < 0 ||
+	    ns_init() < 0)
 		fatal("needs root: %s", strerror(errno));
 	for (int i = 1; i < argc; i++) {
 		unsigned n = (unsigned)strtoul(argv[i], NULL, 10);

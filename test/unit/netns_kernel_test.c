@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* netns/ against the running kernel, in network and mount namespaces of the test's own. Needs root and ip(8), which plays
- * the people who change things behind our back and who look. */
+/* netns/ against the running kernel, in network and mount namespaces of the test's own. Needs root and ip(8), which
+ * plays the people who change things behind our back and who look. */
 
 #include "announce.h"
 #include "arena.h"
@@ -15,6 +15,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/ethernet.h>
@@ -112,7 +115,8 @@ static uint32_t ifindex_in(const char *ns, const char *dev)
 /* The kernel makes it when the carrier comes, in the background. */
 static void await_link_local(const char *ns, const char *dev)
 {
-	run("for i in $(seq 100); do ip -n %s -6 addr show %s | grep -q 'inet6 fe80' && exit 0; sleep 0.05; done; exit 1", ns,
+	run("for i in $(seq 100); do ip -n %s -6 addr show %s | grep -q 'inet6 fe80' && exit 0; sleep 0.05; done; "
+	    "exit 1", ns,
 	    dev);
 }
 
@@ -472,7 +476,8 @@ static void test_every_operation(void **state)
 	ROUTE(&want, "0.0.0.0/0", "192.0.2.253 qg-o");
 	ROUTE(&want, "::/0", "fe80::1 qg-o");
 	assert_done(&want, "~ sysctl net.ipv4.ip_forward 1 → 0\n"
-			   "~ link qg-o mac 02:00:00:00:00:01 → 02:00:00:00:00:02 mtu 1450 → 1400 peer mtu 1450 → 1400\n"
+			   "~ link qg-o mac 02:00:00:00:00:01 → 02:00:00:00:00:02 mtu 1450 → 1400 peer mtu 1450 → "
+			   "1400\n"
 			   "~ sysctl net.ipv6.conf.qg-o.accept_ra 2 → 0\n"
 			   "+ addr 192.0.2.1/25 dev qg-o\n~ addr 2001:db8::1/128 dev qg-o, was /64\n"
 			   "+ route ::/0 metric 1024 via fe80::1 dev qg-o\n"
@@ -489,6 +494,9 @@ static void test_every_operation(void **state)
 	want.exists = false;
 	assert_done(&want, "- namespace\n");
 	assert_done(&want, "");
+	run("touch /run/netns/qrouter-op");
+	assert_done(&want, "- namespace\n");
+	assert_false(ns_is_named("qrouter-op"));
 	end_state(&want);
 }
 
@@ -515,12 +523,13 @@ static void test_missing_bridge(void **state)
 	want.links.at[0] = (struct ns_link){ 0 };
 	want.links.n = 0;
 	want_link(&want, "qg-m", second, 2);
-	assert_done(&want, "+ link qg-m peer tapm mac fa:16:3e:9c:c2:b7 mtu 1450 bridge br-missing,br-a\n- link qr-n\n");
+	assert_done(&want, "+ link qg-m peer tapm mac fa:16:3e:9c:c2:b7 mtu 1450 bridge br-missing,br-a\n- link "
+	    "qr-n\n");
 	unmake(&want);
 }
 
-/* Every kind of damage by hand is found and mended, and what is whole stays: the links keep their indexes unless they were
- * beyond mending. */
+/* Every kind of damage by hand is found and mended, and what is whole stays: the links keep their indexes unless they
+ * were beyond mending. */
 static void test_hand_damage(void **state)
 {
 	static const struct { const char *damage, *done; bool made_anew; } table[] = {
@@ -528,10 +537,12 @@ static void test_hand_damage(void **state)
 		{ "ip -n qrouter-d addr add 192.0.2.9/32 dev qr-1a", "- addr 192.0.2.9/32 dev qr-1a\n" },
 		{ "ip -n qrouter-d addr add 2001:db8:9::9/64 dev qr-1a", "- addr 2001:db8:9::9/64 dev qr-1a\n" },
 		{ "ip -n qrouter-d addr add fe80::99/64 dev qr-1a", "- addr fe80::99/64 dev qr-1a\n" },
-		{ "ip -n qrouter-d addr del 2001:db8:1::1/64 dev qr-1a; ip -n qrouter-d addr add 2001:db8:1::1/80 dev qr-1a",
+		{ "ip -n qrouter-d addr del 2001:db8:1::1/64 dev qr-1a; ip -n qrouter-d addr add 2001:db8:1::1/80 "
+		    "dev qr-1a",
 		  "~ addr 2001:db8:1::1/64 dev qr-1a, was /80\n" },
 		{ "ip -n qrouter-d addr del 10.0.0.1/24 dev qr-1a; ip -n qrouter-d addr add 10.0.0.1/25 dev qr-1a",
-		  "+ addr 10.0.0.1/24 dev qr-1a\n+ route 10.9.0.0/16 via 10.0.0.9 dev qr-1a\n- addr 10.0.0.1/25 dev qr-1a\n" },
+		  "+ addr 10.0.0.1/24 dev qr-1a\n+ route 10.9.0.0/16 via 10.0.0.9 dev qr-1a\n- addr 10.0.0.1/25 dev "
+		  "qr-1a\n" },
 		{ "ip -n qrouter-d addr del 198.18.0.9/32 dev qg-1; "
 		  "ip -n qrouter-d addr add 198.18.0.9/32 dev qg-1 valid_lft 900 preferred_lft 900",
 		  "~ addr 198.18.0.9/32 dev qg-1, had a lifetime\n" },
@@ -544,7 +555,8 @@ static void test_hand_damage(void **state)
 		  "- route 0.0.0.0/0 via 198.18.255.253 dev qg-1\n" },
 		{ "ip -n qrouter-d route prepend default via 198.18.255.253 dev qg-1 proto static",
 		  "- route 0.0.0.0/0 via 198.18.255.253 dev qg-1\n" },
-		{ "ip -n qrouter-d route add blackhole 192.0.2.0/24 proto static; ip -n qrouter-d route del 10.9.0.0/16; "
+		{ "ip -n qrouter-d route add blackhole 192.0.2.0/24 proto static; ip -n qrouter-d route del "
+		    "10.9.0.0/16; "
 		  "ip -n qrouter-d route add blackhole 10.9.0.0/16 proto static",
 		  "~ route 10.9.0.0/16 via 10.0.0.9 dev qr-1a, was\n- route 192.0.2.0/24\n" },
 		{ "ip -n qrouter-d -6 route replace default via 2001:db8:ff::9 dev qg-1 proto static metric 1024",
@@ -571,9 +583,11 @@ static void test_hand_damage(void **state)
 		  "~ link qr-1a up\n+ addr 2001:db8:1::1/64 dev qr-1a\n+ route 10.9.0.0/16 via 10.0.0.9 dev qr-1a\n" },
 		{ "ip -n qrouter-d link add qr-stale type bridge", "- link qr-stale\n" },
 		{ "ip link add tapstale type veth peer qg-stale netns qrouter-d", "- link qg-stale\n" },
-		{ "ip link add tapstale type veth peer qg-stale netns qrouter-d; ip -n qrouter-d link add qr-stale type bridge; "
+		{ "ip link add tapstale type veth peer qg-stale netns qrouter-d; ip -n qrouter-d link add qr-stale "
+		    "type bridge; "
 		  "ip -n qrouter-d link set qg-stale up; ip -n qrouter-d addr add 192.0.2.1/24 dev qg-stale; "
-		  "ip -n qrouter-d route add 192.0.2.128/25 via 192.0.2.7 proto static", "- link qg-stale\n- link qr-stale\n" },
+		  "ip -n qrouter-d route add 192.0.2.128/25 via 192.0.2.7 proto static", "- link qg-stale\n- link "
+		  "qr-stale\n" },
 		/* from here on the index changes */
 		{ "ip link del tap1a", "+ link qr-1a peer tap1a mac fa:16:3e:3b:1a:67 mtu 1450 bridge br-a\n"
 		  "+ addr 10.0.0.1/24 dev qr-1a\n+ addr 2001:db8:1::1/64 dev qr-1a\n"
@@ -662,7 +676,8 @@ static void test_secondaries_are_promoted(void **state)
 	/* All addresses are exchanged: the link is never without one, so that its routes stay. */
 	want.addrs.n = 0;
 	want_addr(&want, "qg-p", "192.0.2.9/24");
-	assert_done(&want, "+ addr 192.0.2.9/24 dev qg-p\n- addr 192.0.2.2/24 dev qg-p\n- addr 192.0.2.3/24 dev qg-p\n");
+	assert_done(&want, "+ addr 192.0.2.9/24 dev qg-p\n- addr 192.0.2.2/24 dev qg-p\n- addr 192.0.2.3/24 dev "
+	    "qg-p\n");
 	unmake(&want);
 }
 
@@ -857,7 +872,8 @@ static void fill_bridge(const char *bridge, unsigned n)
 /* Deleting 1,025 devices one by one would take half a minute: in one sweep, by their group. */
 static void forget_devices(const char *bridge, const char *other)
 {
-	run("for d in $(ip -o link show master %s | sed 's/^[0-9]*: //; s/[@:].*//'); do echo link set $d group 7; done | ip -b - &&"
+	run("for d in $(ip -o link show master %s | sed 's/^[0-9]*: //; s/[@:].*//'); do echo link set $d group 7; "
+	    "done | ip -b - &&"
 	    " ip link del group 7; ip link del %s; ip link del %s", bridge, bridge, other);
 }
 
@@ -926,7 +942,8 @@ static void test_stale_peer(void **state)
 	unmake(&want);
 }
 
-/* The port of a network is replaced by another one with the same addresses: duplicate address detection must not see both. */
+/* The port of a network is replaced by another one with the same addresses: duplicate address detection must not see
+ * both. */
 static void test_replaced_port(void **state)
 {
 	struct ns_state want;
@@ -1135,7 +1152,8 @@ static void test_announce(void **state)
 	want_addr(&want, "qg-g", "2001:db8::1/64");
 	ns_state_sort(&want);
 	make_quietly(&want);
-	run("for i in $(seq 100); do ip -n qrouter-gratuitous -6 addr show qg-g | grep -q tentative || exit 0; sleep 0.05; done");
+	run("for i in $(seq 100); do ip -n qrouter-gratuitous -6 addr show qg-g | grep -q tentative || exit 0; "
+	    "sleep 0.05; done");
 	run("ip netns exec qrouter-gratuitous sysctl -qw net.ipv6.conf.qr-g.dad_transmits=100");
 	want_addr(&want, "qr-g", "2001:db8:7::1/64");
 	ns_state_sort(&want);
@@ -1216,6 +1234,23 @@ static void assert_not_told(struct watch *w, int id, const char *command)
 		fail_msg("`%s` told %d times of %s", command, h.changed, h.dev);
 }
 
+static void commit_table(const char *ns)
+{
+	struct nfgenmsg family = { .nfgen_family = NFPROTO_INET };
+	struct nl nl = NL_NONE;
+	struct nl_batch b = { 0 };
+	struct nlmsghdr *h;
+
+	assert_int_equal(ns_enter(ns, NULL), 0);
+	assert_int_equal(nl_open(&nl, NETLINK_NETFILTER), 0);
+	ns_leave();
+	h = nl_begin(&b, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE, NLM_F_CREATE, &family, sizeof family);
+	mnl_attr_put_strz(h, NFTA_TABLE_NAME, "own");
+	assert_int_equal(nl_send_nft(&nl, &b, 0, NULL, NULL), 0);
+	nl_batch_free(&b);
+	nl_close(&nl);
+}
+
 static void test_watch(void **state)
 {
 	static const char *const told[] = {
@@ -1263,7 +1298,8 @@ static void test_watch(void **state)
 	for (size_t i = 0; i < sizeof told / sizeof *told; i++)
 		assert_told(&w, id, told[i]);
 	assert_not_told(&w, id, "ip addr add 192.0.2.99/32 dev lo; ip addr del 192.0.2.99/32 dev lo");
-	assert_not_told(&w, id, "ip -n qrouter-w route add 192.0.2.99/32 dev lo; ip -n qrouter-w route del 192.0.2.99/32");
+	assert_not_told(&w, id, "ip -n qrouter-w route add 192.0.2.99/32 dev lo; ip -n qrouter-w route del "
+	    "192.0.2.99/32");
 
 	/* Own changes: an address, a route, a removal. */
 	make_quietly(&want);
@@ -1276,6 +1312,7 @@ static void test_watch(void **state)
 	want.addrs.n--;
 	want.routes.n--;
 	make_quietly(&want);
+	commit_table("qrouter-w");
 	h = hear(&w, id);
 	if (h.changed)
 		fail_msg("own changes were told: %d, %s", h.changed, h.dev);
@@ -1339,7 +1376,8 @@ int main(void)
 	};
 
 	if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    (mkdir(NS_DIR, 0755) < 0 && errno != EEXIST) || mount("none", NS_DIR, "tmpfs", 0, NULL) < 0 || ns_init() < 0) {
+	    (mkdir(NS_DIR, 0755) < 0 && errno != EEXIST) || mount("none", NS_DIR, "tmpfs", 0, NULL) < 0 ||
+	    ns_init() < 0) {
 		perror("needs root");
 		return 1;
 	}

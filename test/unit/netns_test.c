@@ -166,7 +166,8 @@ static void test_nothing_to_do(void **state)
 	for (size_t i = 0; i < sizeof states / sizeof *states; i++)
 		assert_diff(states[i], states[i], "");
 	/* A wanted hop without a device takes any; hops are a set. */
-	assert_diff("link qr-a\nroute ::/0 1024 fe80::1,qr-a fe80::2,qr-a", "link qr-a\nroute ::/0 1024 fe80::2,- fe80::1,qr-a", "");
+	assert_diff("link qr-a\nroute ::/0 1024 fe80::1,qr-a fe80::2,qr-a", "link qr-a\nroute ::/0 1024 fe80::2,- "
+	    "fe80::1,qr-a", "");
 }
 
 static void test_whole_states(void **state)
@@ -190,7 +191,8 @@ static void test_links(void **state)
 	assert_diff("link qr-a\nlink vpn0", "link qr-b", "+ link qr-b peer tapb mac 02:00:00:00:00:01 mtu 1500 bridge "
 		    "br-1,br-2\n- link qr-a\n");
 	/* Its addresses and routes need no operations of their own; a route over another device does. */
-	assert_diff("link qr-a\naddr 10.0.0.1/24 qr-a\nroute 10.9.0.0/16 0 10.0.0.9,qr-a\nroute 10.8.0.0/16 0 10.0.0.9,vpn0", "",
+	assert_diff("link qr-a\naddr 10.0.0.1/24 qr-a\nroute 10.9.0.0/16 0 10.0.0.9,qr-a\nroute 10.8.0.0/16 0 "
+	    "10.0.0.9,vpn0", "",
 		    "- route 10.8.0.0/16 via 10.0.0.9 dev vpn0\n- link qr-a\n");
 	/* Not before the end, unless it is in the way of its own addresses. */
 	assert_diff("link qr-a\nlink qr-z\naddr 10.0.0.1/24 qr-z", "link qr-a\nlink qr-b\naddr 10.0.0.1/24 qr-b",
@@ -204,7 +206,8 @@ static void test_links(void **state)
 	have.links.at[0].mtu = 1400;
 	have.links.at[0].peer_mtu = 1300;
 	have.links.at[0].mac.bytes[5] = 9;
-	assert_ops(&have, &want, "~ link qr-a mac 02:00:00:00:00:09 → 02:00:00:00:00:01 mtu 1400 → 1500 peer mtu 1300 → 1500 up "
+	assert_ops(&have, &want, "~ link qr-a mac 02:00:00:00:00:09 → 02:00:00:00:00:01 mtu 1400 → 1500 peer mtu "
+	    "1300 → 1500 up "
 				 "peer up peer without IPv6 bridge br-1,…\n");
 	/* Without its other end it is made anew, and so is all that was on it. */
 	have.links.at[0].peer_ifindex = 0;
@@ -221,7 +224,8 @@ static void test_addresses(void **state)
 		    "link qr-a\naddr 10.0.0.1/24 qr-a\naddr 10.0.0.3/24 qr-a",
 		    "+ addr 10.0.0.1/24 dev qr-a\n+ addr 10.0.0.3/24 dev qr-a\n- addr 10.0.0.1/25 dev qr-a\n"
 		    "- addr 10.0.0.2/24 dev qr-a\n");
-	assert_diff("link qr-a\naddr 2001:db8::1/80 qr-a\naddr 2001:db8::2/64 qr-a", "link qr-a\naddr 2001:db8::1/64 qr-a",
+	assert_diff("link qr-a\naddr 2001:db8::1/80 qr-a\naddr 2001:db8::2/64 qr-a", "link qr-a\naddr "
+	    "2001:db8::1/64 qr-a",
 		    "~ addr 2001:db8::1/64 dev qr-a, was /80\n- addr 2001:db8::2/64 dev qr-a\n");
 	assert_diff("link qr-a\naddr 2001:db8::1/64 qr-a dynamic\naddr 10.0.0.1/24 qr-a dynamic",
 		    "link qr-a\naddr 2001:db8::1/64 qr-a\naddr 10.0.0.1/24 qr-a",
@@ -235,21 +239,26 @@ static void test_routes(void **state)
 {
 	(void)state;
 	/* Routes straight to a device come before those that they may carry. */
-	assert_diff("link qr-a", "link qr-a\nroute 0.0.0.0/0 0 203.0.113.1,-\nroute 203.0.113.0/24 0 -,qr-a\nroute 10.9.0.0/16 0 "
+	assert_diff("link qr-a", "link qr-a\nroute 0.0.0.0/0 0 203.0.113.1,-\nroute 203.0.113.0/24 0 -,qr-a\nroute "
+	    "10.9.0.0/16 0 "
 		    "10.0.0.1,qr-a,onlink 10.0.0.2,qr-a",
 		    "+ route 203.0.113.0/24 dev qr-a\n+ route 0.0.0.0/0 via 203.0.113.1\n"
 		    "+ route 10.9.0.0/16 nexthop via 10.0.0.1 dev qr-a onlink nexthop via 10.0.0.2 dev qr-a\n");
 	assert_diff("link qr-a\nroute ::/0 1024 fe80::1,qr-a\nroute ::/0 77 fe80::1,qr-a",
 		    "link qr-a\nroute ::/0 1024 fe80::1,qr-a fe80::2,qr-a",
-		    "~ route ::/0 metric 1024 nexthop via fe80::1 dev qr-a nexthop via fe80::2 dev qr-a, was via fe80::1 dev qr-a\n"
+		    "~ route ::/0 metric 1024 nexthop via fe80::1 dev qr-a nexthop via fe80::2 dev qr-a, was via "
+		    "fe80::1 dev qr-a\n"
 		    "- route ::/0 metric 77 via fe80::1 dev qr-a\n");
 	assert_diff("link qr-a\nroute ::/0 1024 fe80::1,qr-a", "link qr-a\nroute ::/0 1024 fe80::1,qr-a,onlink",
 		    "~ route ::/0 metric 1024 via fe80::1 dev qr-a onlink, was via fe80::1 dev qr-a\n");
-	assert_diff("link qr-a\nroute ::/0 1024 fe80::1,qr-a fe80::1,qr-b", "link qr-a\nroute ::/0 1024 fe80::1,qr-a fe80::2,-",
-		    "~ route ::/0 metric 1024 nexthop via fe80::1 dev qr-a nexthop via fe80::2, was nexthop via fe80::1 dev qr-a "
+	assert_diff("link qr-a\nroute ::/0 1024 fe80::1,qr-a fe80::1,qr-b", "link qr-a\nroute ::/0 1024 "
+	    "fe80::1,qr-a fe80::2,-",
+		    "~ route ::/0 metric 1024 nexthop via fe80::1 dev qr-a nexthop via fe80::2, was nexthop via "
+		    "fe80::1 dev qr-a "
 		    "nexthop via fe80::1 dev qr-b\n");
 	/* Several of one key: the one that fits stays. A blackhole, which has no hops, never does. */
-	assert_diff("link qr-a\nroute 0.0.0.0/0 0 10.0.0.1,qr-a\nroute 0.0.0.0/0 0 10.0.0.2,qr-a", "link qr-a\nroute 0.0.0.0/0 0 10.0.0.2,-",
+	assert_diff("link qr-a\nroute 0.0.0.0/0 0 10.0.0.1,qr-a\nroute 0.0.0.0/0 0 10.0.0.2,qr-a", "link qr-a\n"
+	    "route 0.0.0.0/0 0 10.0.0.2,-",
 		    "- route 0.0.0.0/0 via 10.0.0.1 dev qr-a\n");
 	assert_diff("link qr-a\nroute 10.9.0.0/16 0", "link qr-a\nroute 10.9.0.0/16 0 10.0.0.2,-",
 		    "~ route 10.9.0.0/16 via 10.0.0.2, was\n");
@@ -302,8 +311,10 @@ static void test_order(void **state)
 {
 	static const char *const texts[] = {
 		"absent", "lo\nlink qr-a\naddr 10.0.0.1/24 qr-a\nroute 0.0.0.0/0 0 10.0.0.9,qr-a",
-		"link qr-b\naddr 10.1.0.1/24 qr-b\naddr 2001:db8::1/64 qr-b\nroute 0.0.0.0/0 0 10.1.0.9,qr-b\nroute ::/0 1024 fe80::1,qr-b",
-		("lo\nsysctl ipv4/ip_forward 1\nlink qr-b\nlinksysctl ipv6/conf/qr-b/accept_ra 2\naddr 2001:db8::1/80 qr-b\n"
+		"link qr-b\naddr 10.1.0.1/24 qr-b\naddr 2001:db8::1/64 qr-b\nroute 0.0.0.0/0 0 10.1.0.9,qr-b\nroute "
+		"::/0 1024 fe80::1,qr-b",
+		("lo\nsysctl ipv4/ip_forward 1\nlink qr-b\nlinksysctl ipv6/conf/qr-b/accept_ra 2\naddr "
+		    "2001:db8::1/80 qr-b\n"
 		 "route 10.9.0.0/16 0 -,qr-b\nroute ::/0 1024 fe80::2,qr-b"),
 	};
 	enum { N = sizeof texts / sizeof *texts };
@@ -332,7 +343,8 @@ static void test_print(void **state)
 
 	(void)state;
 	state_from("lo\nsysctl ipv4/ip_forward 1\nlink qr-a\naddr 10.0.0.1/24 qr-a\naddr 2001:db8::1/64 qr-a\n"
-		   "route 0.0.0.0/0 0 10.0.0.9,qr-a,onlink\nroute ::/0 1024 fe80::1,qr-a fe80::2,-\nroute 203.0.113.0/24 0 -,qr-a", &s);
+		   "route 0.0.0.0/0 0 10.0.0.9,qr-a,onlink\nroute ::/0 1024 fe80::1,qr-a fe80::2,-\nroute "
+		   "203.0.113.0/24 0 -,qr-a", &s);
 	ns_state_print(&s, &t);
 	assert_string_equal(t.at, "namespace n\n  lo up\n  sysctl net.ipv4.ip_forward = 1\n"
 			    "  link qr-a peer tapa mac 02:00:00:00:00:01 mtu 1500 bridge br-1,br-2\n"
@@ -353,10 +365,10 @@ static void test_arp_frames(void **state)
 {
 	static const struct mac mac = { { 0xfa, 0x16, 0x3e, 0x01, 0x02, 0x03 } };
 	static const uint8_t request[] = {
-		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfa, 0x16, 0x3e, 0x01, 0x02, 0x03, 0x08, 0x06,	/* Ethernet: all, ARP */
-		0x00, 0x01, 0x08, 0x00, 6, 4, 0x00, 0x01,						/* IPv4, request */
-		0xfa, 0x16, 0x3e, 0x01, 0x02, 0x03, 203, 0, 113, 20,					/* sender */
-		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 203, 0, 113, 20,					/* target */
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfa, 0x16, 0x3e, 0x01, 0x02, 0x03, 0x08, 0x06,	/* ARP */
+		0x00, 0x01, 0x08, 0x00, 6, 4, 0x00, 0x01,				/* Ethernet, IPv4, request */
+		0xfa, 0x16, 0x3e, 0x01, 0x02, 0x03, 203, 0, 113, 20,			/* sender */
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 203, 0, 113, 20,			/* target */
 	};
 	uint8_t frame[ANNOUNCE_FRAME_MAX], reply[sizeof request];
 	struct ip address = ip("203.0.113.20");
@@ -379,7 +391,7 @@ static void test_na_frame(void **state)
 		0x60, 0, 0, 0, 0, 32, 58, 255,						/* length, ICMPv6, hop limit */
 		0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,		/* source */
 		0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x01,		/* all nodes */
-		136, 0, 0, 0,								/* advertisement; checksum: below */
+		136, 0, 0, 0,							/* advertisement; checksum: below */
 		0xa0, 0, 0, 0,								/* Router, Override */
 		0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,		/* target */
 		2, 1, 0xfa, 0x16, 0x3e, 0x01, 0x02, 0x03,				/* its link-layer address */
