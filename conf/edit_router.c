@@ -51,60 +51,93 @@ int routers_edit_delete(const char *text, size_t n, const char *router, char **r
 	return error;
 }
 
-/* The router in a block, with where its dash stands and whether comments come before it. */
-static int parse_block(const struct layout *block, struct tree *ret, size_t *ret_dash, char **why)
-{
-	const struct node *root;
+/* The text that comes in, without byte order mark and blank lines before it, ended by a line end: with a literal block
+ * at its end, that line end is content. */
+struct block {
+	struct text text;
+	struct layout l;
 	struct tree tree;
-	size_t dash = NOWHERE;
-	int error = edit_parse(block->text, block->n, "the router's text has faults", &tree, why);
+	size_t dash, end;		/* end: of what is copied, the last line end not counted */
+};
 
-	if (error)
-		return error;
-	root = tree.root;
+static void block_free(struct block *b)
+{
+	tree_free(&b->tree);
+	text_free(&b->text);
+}
+
+static int block_parse(const char *text, size_t n, struct block *ret, char **why)
+{
+	struct block b = { .dash = NOWHERE };
+	const struct node *root;
+	size_t start = n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+	int error;
+
+	for (size_t i = start; i < n && strchr(" \t\r\n", text[i]); i++)
+		start = text[i] == '\n' ? i + 1 : start;
+	text_add(&b.text, text + start, n - start);
+	if (n > start && text[n - 1] != '\n')
+		text_put(&b.text, "\n");
+	b.l = (struct layout){ .text = b.text.at, .n = b.text.n };
+	error = edit_parse(b.l.text, b.l.n, "the router's text has faults", &b.tree, why);
+	root = error ? NULL : b.tree.root;
 	if (root && root->kind == NODE_LIST && !root->flow && root->child && !root->child->next)
-		dash = layout_dash(block, root, root->child);
-	if (dash == NOWHERE) {
-		tree_free(&tree);
-		return edit_refuse(why, -EINVAL, "the router's text has faults: expected one list item, \"- name: …\"");
+		b.dash = layout_dash(&b.l, root, root->child);
+	if (!error && b.dash == NOWHERE)
+		error = edit_refuse(why, -EINVAL,
+				    "the router's text has faults: expected one list item, \"- name: …\"");
+	if (error) {
+		block_free(&b);
+		return error;
 	}
-	*ret = tree;
-	*ret_dash = dash;
+	for (b.end = b.l.n; b.end && strchr(" \t\r\n", b.l.text[b.end - 1]); )
+		b.end--;
+	/* Blank lines at the end can be content of a literal block. */
+	if (layout_end(&b.l, root->child) > b.end)
+		b.end = layout_end(&b.l, root->child);
+	*ret = b;
 	return 0;
 }
 
-/* The block's lines with its dash in another column, in the file's line ends, without the last one. */
-static void print_block(const struct edit *e, const struct layout *block, size_t from, size_t to, struct text *out)
+/* The block's lines with its dash in column `to`, in the file's line ends, without the last one. */
+static void block_print(const struct edit *e, const struct block *b, size_t to, struct text *out)
 {
-	size_t n = block->n;
+	size_t from = b->dash - layout_line(&b->l, b->dash);
 
-	while (n && strchr(" \t\r\n", block->text[n - 1]))
-		n--;
-	for (size_t line = 0, next; line < n; line = next) {
+	for (size_t line = 0, next; line < b->end; line = next) {
 		size_t end, skip = 0;
 
-		next = layout_next_line(block, line);
-		end = next < n ? next : n;
-		while (end > line && (block->text[end - 1] == '\n' || block->text[end - 1] == '\r'))
+		next = layout_next_line(&b->l, line);
+		end = next < b->end ? next : b->end;
+		while (end > line && (b->l.text[end - 1] == '\n' || b->l.text[end - 1] == '\r'))
 			end--;
-		while (to + skip < from && line + skip < end && block->text[line + skip] == ' ')
+		while (to + skip < from && line + skip < end && b->l.text[line + skip] == ' ')
 			skip++;
 		if (line)
 			text_put(out, e->eol);
 		if (end > line && to > from)
 			text_printf(out, "%*s", (int)(to - from), "");
-		text_add(out, block->text + line + skip, end - line - skip);
+		text_add(out, b->l.text + line + skip, end - line - skip);
 	}
 }
 
-static int put_router(struct edit *e, const struct layout *block, size_t dash, char **why)
+/* At the end of a file without final line end the block goes without one too, unless it ends in a literal. */
+static void end_literal(const struct edit *e, const struct block *b, size_t at, struct text *lines)
 {
-	size_t from = dash - layout_line(block, dash), start, end, to;
+	const struct node *item = b->tree.root->child;
+
+	if (at == e->l.n && at && e->l.text[at - 1] != '\n' && b->l.text[item->end - 1] == '\n')
+		text_put(lines, e->eol);
+}
+
+static int put_router(struct edit *e, const struct block *b, char **why)
+{
+	size_t start, end, to;
 	const struct node *at = e->router;
 	struct text lines = { 0 };
 
 	if (!e->list) {
-		print_block(e, block, from, 0, &lines);
+		block_print(e, b, 0, &lines);
 		edit_replace(e, e->l.n, e->l.n, "%srouters:%s%s%s",
 			     e->l.n && e->l.text[e->l.n - 1] != '\n' ? e->eol : "", e->eol, text_str(&lines), e->eol);
 		text_free(&lines);
@@ -113,7 +146,8 @@ static int put_router(struct edit *e, const struct layout *block, size_t dash, c
 	if (!edit_first(e->list)) {
 		bool fits;
 
-		print_block(e, block, from, e->key->column - 1, &lines);
+		block_print(e, b, e->key->column - 1, &lines);
+		end_literal(e, b, layout_next_line(&e->l, e->list->end), &lines);
 		fits = edit_put_below_key(e, e->tree.root, e->key, text_str(&lines));
 		text_free(&lines);
 		return fits ? 0 : edit_refuse_style(why, "its empty list of routers leaves no room for a router");
@@ -123,10 +157,11 @@ static int put_router(struct edit *e, const struct layout *block, size_t dash, c
 		return edit_refuse_style(why, "a router shares its line with something else");
 	to = layout_dash(&e->l, e->list, at);
 	to -= layout_line(&e->l, to);
-	print_block(e, block, from, to, &lines);
+	block_print(e, b, to, &lines);
+	end_literal(e, b, end, &lines);
 	if (e->router) {
 		/* A block that brings no comment leaves the one above in place. */
-		if (layout_first(block, dash) && layout_line(block, dash) == 0)
+		if (layout_line(&b->l, b->dash) == 0)
 			start = layout_line(&e->l, layout_dash(&e->l, e->list, at));
 		edit_replace(e, start, end, "%s%s", text_str(&lines),
 			     end == e->l.n && e->l.text[end - 1] != '\n' ? "" : e->eol);
@@ -140,30 +175,23 @@ static int put_router(struct edit *e, const struct layout *block, size_t dash, c
 int routers_edit_replace(const char *text, size_t n, const char *router, const char *block, size_t block_n, char **ret,
 			 size_t *ret_n, char **why)
 {
-	struct layout l = { .text = block, .n = block_n };
 	struct edit_change change = { 0 };
-	struct tree tree;
+	struct block b;
 	struct edit e;
-	size_t dash = 0;
-	int error;
+	int error = block_parse(block, block_n, &b, why);
 
-	if (block_n >= 3 && memcmp(block, "\xef\xbb\xbf", 3) == 0) {
-		l.text += 3;
-		l.n -= 3;
-	}
-	error = parse_block(&l, &tree, &dash, why);
 	if (error)
 		return error;
 	error = edit_begin(&e, text, n, router, why);
 	if (error) {
-		tree_free(&tree);
+		block_free(&b);
 		return error;
 	}
 	change = (struct edit_change){ .kind = e.router ? ROUTER_REPLACE : ROUTER_APPEND, .item = e.router,
-				  .block = tree.root->child };
-	error = put_router(&e, &l, dash, why);
+				       .block = b.tree.root->child };
+	error = put_router(&e, &b, why);
 	error = error ? edit_give_up(&e, error) : edit_finish(&e, &change, ret, ret_n, why);
-	tree_free(&tree);
+	block_free(&b);
 	return error;
 }
 

@@ -4,6 +4,7 @@
 
 #include "conf.h"
 #include "problems.h"
+#include "text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,22 @@ static void walk(const struct conf *c)
 	}
 }
 
+/* What is printed must read back as the same settings. */
+static void print_again(const struct conf *c)
+{
+	struct problems problems = { 0 };
+	struct text one = { 0 }, two = { 0 };
+	struct conf *again;
+
+	conf_print(c, &one);
+	require(conf_parse("fuzz", text_str(&one), one.n, &problems, &again) == 0);
+	conf_print(again, &two);
+	require(strcmp(text_str(&one), text_str(&two)) == 0);
+	conf_free(again);
+	text_free(&one);
+	text_free(&two);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct problems problems = { 0 };
@@ -35,8 +52,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int error = conf_parse("fuzz", (const char *)data, size, &problems, &c);
 
 	require(!error == !problems.n && !error == !!c);
-	if (c)
+	if (c) {
 		walk(c);
+		print_again(c);
+	}
 	conf_free(c);
 	problems_clear(&problems);
 	return 0;

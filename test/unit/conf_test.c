@@ -103,6 +103,31 @@ static void every_key_is_read(void **state)
 	conf_free(c);
 }
 
+static void what_is_printed_reads_back(void **state)
+{
+	struct conf *c = good("host: \"a\\\"b\\\\c\"\n"
+			      "networks: {wide: {bridge: [br-a, br-b], mtu: 9000}, \"x\\\\y\": {bridge: 'b\"r'}}\n"
+			      "metadata: {url: 'http://192.0.2.1', shared_secret_file: \"/a b\"}\n"
+			      "log: {level: error, format: json}\n");
+	struct text one = { 0 }, two = { 0 };
+	struct conf *again;
+
+	(void)state;
+	conf_print(c, &one);
+	again = good(text_str(&one));
+	assert_string_equal(again->host, "a\"b\\c");
+	assert_string_equal(conf_network(again, "x\\y")->bridges[0], "b\"r");
+	assert_int_equal(conf_network(again, "wide")->n_bridges, 2);
+	assert_string_equal(again->metadata.shared_secret_file, "/a b");
+	assert_int_equal(again->log.level, LOG_LEVEL_ERROR);
+	conf_print(again, &two);
+	assert_string_equal(text_str(&one), text_str(&two));
+	conf_free(c);
+	conf_free(again);
+	text_free(&one);
+	text_free(&two);
+}
+
 static const struct { const char *text; unsigned line, column; const char *says; } faults[] = {
 	{ "- a\n", 1, 1, "the settings: expected a map, found a list" },
 	{ "hots: a\n", 1, 1, "unknown key 'hots' in the settings, did you mean 'host'?" },
@@ -252,6 +277,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_hold),
 		cmocka_unit_test(every_key_is_read),
+		cmocka_unit_test(what_is_printed_reads_back),
 		cmocka_unit_test(every_fault_has_its_place),
 		cmocka_unit_test(too_many_networks_are_refused),
 		cmocka_unit_test(files_are_loaded),

@@ -257,6 +257,16 @@ static const struct { const char *before, *block, *after; } replaces[] = {
 	{ "routers:\r\n- name: b\r\n- name: c\r\n", "    -\n      name: b\n      routes:\n        - nexthop: x\n",
 	  "routers:\r\n-\r\n  name: b\r\n  routes:\r\n    - nexthop: x\r\n- name: c\r\n" },
 	{ "routers:\n- name: b\n", "\xef\xbb\xbf- name: b\r\n  routes: []\r\n", "routers:\n- name: b\n  routes: []\n" },
+	/* a literal block at the end: its last line end, and blank lines that are content */
+	{ "routers:\n- name: b\n- name: c\n", "\n- name: b\n  project_id: |\n    x",
+	  "routers:\n- name: b\n  project_id: |\n    x\n- name: c\n" },
+	{ "routers:\n- name: b", "- name: b\n  project_id: |\n    x\n",
+	  "routers:\n- name: b\n  project_id: |\n    x\n" },
+	{ "routers:\n- name: a", "- name: b\n  project_id: |\n    x\n",
+	  "routers:\n- name: a\n- name: b\n  project_id: |\n    x\n" },
+	{ "routers:", "- name: b\n  project_id: |\n    x\n", "routers:\n- name: b\n  project_id: |\n    x\n" },
+	{ "routers:\n- name: c\n  project_id: |+\n    x\n", "\n\n- name: b\n  project_id: |+\n    x\n\n\n",
+	  "routers:\n- name: c\n  project_id: |+\n    x\n- name: b\n  project_id: |+\n    x\n\n\n" },
 	/* by its id, which is derived from the name; a new name */
 	{ "routers:\n- name: a\n- {name: x, id: 6f9a1c3e-52d4-4b7a-9c1e-0a2b4c6d8e0f}\n",
 	  "- {name: b, id: 6f9a1c3e-52d4-4b7a-9c1e-0a2b4c6d8e0f}", "routers:\n- name: a\n"
