@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -295,11 +296,14 @@ struct fake { char dir[64], path[96]; pid_t pid; };
 
 static void serve(int listener, const char *const *script, size_t flood)
 {
-	int fd = accept(listener, NULL, NULL);
-	FILE *in = fdopen(fd, "r");
 	char *line = NULL, *block = malloc(1 << 20);
 	size_t room = 0;
+	FILE *in;
+	int fd;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);	/* a test that fails leaves nothing behind */
+	fd = accept(listener, NULL, NULL);
+	in = fdopen(fd, "r");
 	signal(SIGPIPE, SIG_IGN);
 	memset(block, ' ', 1 << 20);
 	for (; *script && getline(&line, &room, in) > 0; script++) {
