@@ -33,7 +33,7 @@ static const struct form {
 	  "place. With --dry-run it prints the operations only." },
 	{ "delete", NULL, CMD_DELETE, 1, 1, 0, "delete ROUTER",
 	  "Takes a router out of its file and out of the kernel." },
-	{ "floatingip", "add", CMD_FLOATINGIP_ADD, 2, 3, 0, "floatingip add ROUTER FLOATING [FIXED]",
+	{ "floatingip", "add", CMD_FLOATINGIP_ADD, 3, 3, 0, "floatingip add ROUTER FLOATING FIXED",
 	  "Adds a floating IP to a router, or points one that is there at another fixed address.\n"
 	  "Returns when it works and has been announced." },
 	{ "floatingip", "del", CMD_FLOATINGIP_DEL, 2, 2, 0, "floatingip del ROUTER FLOATING",

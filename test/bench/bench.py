@@ -450,7 +450,7 @@ def run_inside(options):
 def main():
     parser = argparse.ArgumentParser(prog="./run bench")
     parser.add_argument("parts", nargs="*", metavar="NAME", help="same, cold, fip, flows; default: all of them")
-    parser.add_argument("--build", default=os.path.join(HERE, "..", "..", "build-bench"), help="build directory")
+    parser.add_argument("--build", default=os.path.join(HERE, "..", "..", "build"), help="build directory")
     parser.add_argument("--json", default="bench.json", help="where the figures go (default: bench.json)")
     parser.add_argument("--inside", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -47,7 +47,6 @@ static void parses_every_command(void **state)
 		{ "plan -f a.yaml", CMD_PLAN, .file = "a.yaml" }, { "plan --file=-", CMD_PLAN, .file = "-" },
 		{ "apply -f a.yaml", CMD_APPLY, .file = "a.yaml" }, { "delete web", CMD_DELETE, "web" },
 		{ "floatingip add web 203.0.113.20 10.0.0.5", CMD_FLOATINGIP_ADD, "web", "203.0.113.20", "10.0.0.5" },
-		{ "floatingip add web 203.0.113.20", CMD_FLOATINGIP_ADD, "web", "203.0.113.20" },
 		{ "floatingip del web 203.0.113.20", CMD_FLOATINGIP_DEL, "web", "203.0.113.20" },
 		{ "resync", CMD_RESYNC }, { "resync web", CMD_RESYNC, "web" }, { "prune --yes", CMD_PRUNE },
 		{ "wait", CMD_WAIT }, { "show -- -odd", CMD_SHOW, "-odd" }, { "-V", CMD_VERSION }, { "help", CMD_HELP },
@@ -99,7 +98,7 @@ static void refuses_wrong_usage(void **state)
 		{ "", "no command given; l3ctl help lists them" },
 		{ "frobnicate", "unknown command \"frobnicate\"" },
 		{ "floatingip", "floatingip: add or del?" }, { "floatingip move web", "floatingip: add or del?" },
-		{ "floatingip add web", "too few words; usage: l3ctl floatingip add ROUTER FLOATING [FIXED]" },
+		{ "floatingip add web 203.0.113.20", "too few words; usage: l3ctl floatingip add ROUTER FLOATING FIXED" },
 		{ "floatingip del web a b", "too many words; usage: l3ctl floatingip del ROUTER FLOATING" },
 		{ "status web", "too many words; usage: l3ctl status" },
 		{ "show", "too few words; usage: l3ctl show ROUTER" },
@@ -135,7 +134,7 @@ static void helps(void **state)
 
 	(void)state;
 	assert_int_equal(args_help(NULL, &out), 0);
-	assert_non_null(strstr(out.at, "floatingip add ROUTER FLOATING [FIXED]\n"));
+	assert_non_null(strstr(out.at, "floatingip add ROUTER FLOATING FIXED\n"));
 	out.n = 0;
 	assert_int_equal(args_help("floatingip", &out), 0);
 	assert_non_null(strstr(out.at, "floatingip add"));
@@ -490,7 +489,7 @@ static void exits_as_documented(void **state)
 	(void)state;
 	runs("{\"ok\":true,\"status\":{\"host\":\"n\"}}\n", "--json status", "", 0, "{\n  \"host\": \"n\"\n}\n");
 	runs(plans, "apply -f -", "routers: []", 0, "router web (qrouter-1):\n  + x\n");
-	runs(plans, "floatingip add web 203.0.113.20", "", 0, "router web (qrouter-1):\n  + x\n");
+	runs(plans, "floatingip add web 203.0.113.20 10.0.0.5", "", 0, "router web (qrouter-1):\n  + x\n");
 	runs("{\"ok\":true,\"plans\":[{" WEB ",\"ops\":[],\"error\":\"no\"}]}\n", "delete web", "", 1,
 	     "router web (qrouter-1): nothing to do\nl3ctl: router web: no\n");
 	runs("{\"ok\":false,\"error\":\"no router is called web\"}\n", "show web", "", 1, "l3ctl: no router is called web\n");
