@@ -124,6 +124,19 @@ static int write_all(int fd, const char *bytes, size_t n)
 	return 0;
 }
 
+/* The rename itself is on the disk only when the directory is. That a file system cannot do it is no failure. */
+static void sync_directory(const char *path, size_t n)
+{
+	char *directory = strndup(path, n);
+	int fd = directory ? open(n ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (fd >= 0) {
+		fsync(fd);
+		close(fd);
+	}
+	free(directory);
+}
+
 int text_save(const char *path, const char *bytes, size_t n)
 {
 	struct text temporary = { 0 };
@@ -150,6 +163,8 @@ int text_save(const char *path, const char *bytes, size_t n)
 		error = -errno;
 	if (error)
 		unlink(temporary.at);
+	else
+		sync_directory(path, (size_t)(base - path));
 	text_free(&temporary);
 	return error;
 }

@@ -19,6 +19,7 @@ static inline const char *text_str(const struct text *t) { return t->at ? t->at 
 /* The whole file at path, of at most `limit` bytes. 0 or negative errno (-EFBIG: larger). *ret is malloc's, ended by a
  * zero byte that *ret_size does not count. */
 int text_load(const char *path, size_t limit, char **ret, size_t *ret_size);
-/* Replaces the file at path by n bytes: temporary file beside it, fsync, rename; mode is that of the file it replaces,
+/* Replaces the file at path by n bytes: temporary file beside it, fsync, rename, fsync of
+ * the directory; mode is that of the file it replaces,
  * else 0644. 0 or negative errno; on failure the old file is untouched and the temporary one is gone. */
 int text_save(const char *path, const char *bytes, size_t n);
