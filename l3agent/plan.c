@@ -34,30 +34,31 @@ void plan_nat_conf(const struct conf *conf, struct nat_conf *ret)
 				  .flush_moved = conf->nat.flush_moved_floatingips };
 }
 
-static void want_sysctl(struct plan *p, const char *value, bool of_link, const char *format, const char *dev)
+static void want_sysctl(struct plan *p, const char *value, bool late, const char *format, const char *dev)
 {
 	struct ns_sysctl *s = vec_add(&p->ns.sysctls);
 
 	snprintf(s->key, sizeof s->key, format, dev);
 	snprintf(s->value, sizeof s->value, "%s", value);
-	s->of_link = of_link;
+	s->late = late;
 }
 
 /* dataplane: forwarding, and ARP answered only for addresses of the interface on which it is asked. rp_filter and all
  * else is the operator's, inherited from the host. */
 static void want_namespace_sysctls(struct plan *p)
 {
-	static const struct { const char *key, *value; } table[] = {
+	/* Where conntrack is a module, the first NAT chain brings it and its sysctls. */
+	static const struct { const char *key, *value; bool late; } table[] = {
 		{ "ipv4/ip_forward", "1" },
 		{ "ipv4/conf/all/arp_ignore", "1" },
 		{ "ipv4/conf/all/arp_announce", "2" },
 		{ "ipv4/conf/all/promote_secondaries", "1" },
 		{ "ipv6/conf/all/forwarding", "1" },
-		{ "netfilter/nf_conntrack_tcp_be_liberal", "1" },
+		{ "netfilter/nf_conntrack_tcp_be_liberal", "1", true },
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-		want_sysctl(p, table[i].value, false, "%s", table[i].key);
+		want_sysctl(p, table[i].value, table[i].late, "%s", table[i].key);
 }
 
 static void want_addr(struct plan *p, const char *dev, const struct ip *ip, uint8_t prefixlen)

@@ -587,7 +587,7 @@ static void carry_out(struct apply *a, size_t from)
 		next = i + 1;
 		switch (op->kind) {
 		case NS_SYSCTL:
-		case NS_LINK_SYSCTL:
+		case NS_LATE_SYSCTL:
 			flush(a, &a->in);
 			write_sysctl(op);
 			break;

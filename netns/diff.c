@@ -264,12 +264,12 @@ static void find_sysctls(struct walk *w)
 		const struct ns_sysctl *want = &w->want->sysctls.at[i], *have = NULL;
 		struct ns_op *op;
 
-		if (want->of_link != (w->kind == NS_LINK_SYSCTL))
+		if (want->late != (w->kind == NS_LATE_SYSCTL))
 			continue;
 		for (size_t j = 0; !have && j < w->have->sysctls.n; j++)
 			if (strcmp(w->have->sysctls.at[j].key, want->key) == 0)
 				have = &w->have->sysctls.at[j];
-		if (have && want->of_link && of_going_link(w, want->key))
+		if (have && want->late && of_going_link(w, want->key))
 			have = NULL;
 		if (have && strcmp(have->value, want->value) == 0)
 			continue;
@@ -297,7 +297,7 @@ void ns_diff(const struct ns_state *have, const struct ns_state *want, struct ns
 	static const struct { enum ns_op_kind kind; void (*find)(struct walk *w); } steps[] = {
 		{ NS_CREATE, find_create }, { NS_LO_UP, find_lo }, { NS_SYSCTL, find_sysctls },
 		{ NS_LINK_DEL, find_early_links }, { NS_LINK_ADD, find_links }, { NS_LINK_SET, find_links },
-		{ NS_LINK_SYSCTL, find_sysctls },
+		{ NS_LATE_SYSCTL, find_sysctls },
 		{ NS_ADDR_ADD, find_addrs }, { NS_ADDR_REPLACE, find_addrs },
 		{ NS_ROUTE_ADD, find_routes }, { NS_ROUTE_REPLACE, find_routes }, { NS_ROUTE_DEL, find_routes },
 		{ NS_ADDR_DEL, find_addrs }, { NS_LINK_DEL, find_links },

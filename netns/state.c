@@ -223,7 +223,7 @@ void ns_op_print(const struct ns_op *op, struct text *out)
 		text_put(out, "~ link lo up");
 		break;
 	case NS_SYSCTL:
-	case NS_LINK_SYSCTL:
+	case NS_LATE_SYSCTL:
 		put_sysctl_change(out, op);
 		break;
 	case NS_LINK_ADD:

@@ -61,7 +61,7 @@ struct ns_route {
 struct ns_sysctl {
 	char key[SYSCTL_KEY_MAX];		/* path below /proc/sys/net */
 	char value[SYSCTL_VALUE_MAX];
-	bool of_link;				/* wanted: of one of the links, so written after they are made */
+	bool late;				/* wanted: written after the packet filter and the links, with which it appears */
 };
 
 struct ns_state {
@@ -101,7 +101,7 @@ int ns_observe(const struct ns_state *want, struct ns_state *have);
 enum ns_op_kind {			/* in the order of application; but see NS_LINK_DEL */
 	NS_CREATE, NS_LO_UP, NS_SYSCTL,
 	NS_LINK_ADD, NS_LINK_SET,		/* SET: mtu, up, master, mac, quiet; what differs */
-	NS_LINK_SYSCTL,				/* those with of_link */
+	NS_LATE_SYSCTL,				/* those that are late */
 	NS_ADDR_ADD, NS_ADDR_REPLACE,		/* REPLACE: IPv6, other prefix length: out and in, in one sendmsg */
 	NS_ROUTE_ADD, NS_ROUTE_REPLACE,
 	NS_ROUTE_DEL, NS_ADDR_DEL,

@@ -103,7 +103,7 @@ static void state_from(const char *lines, struct ns_state *ret)
 			add_route(ret, line + 6);
 		} else if (strstr(line, "sysctl ")) {
 			c = vec_add(&ret->sysctls);
-			c->of_link = *line == 'l';
+			c->late = *line == 'l';
 			assert_int_equal(sscanf(strstr(line, "sysctl "), "sysctl %79s %23s", c->key, c->value), 2);
 		} else if (strcmp(line, "lo") == 0) {
 			ret->lo_up = true;
