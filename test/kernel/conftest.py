@@ -13,7 +13,6 @@ import sandbox  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "crash: needs the build that dies after the n-th write")
-    config.addinivalue_line("markers", "slow: long or repeated; left out under the sanitizers")
     if not sandbox.inside():
         # pytest has put its own files in the place of our output by now.
         config.pluginmanager.getplugin("capturemanager").stop_global_capturing()

@@ -445,10 +445,19 @@ class Lab:
         return ns
 
     def monitor(self):
-        """A Monitor of root and of all routers' namespaces."""
-        routers = [open_namespace(name) for name in self.namespaces()]
-        self.opened += routers
-        return Monitor(self.root, *routers)
+        """A Monitor of root and of all routers' namespaces, once the kernel has told all that follows from what was done
+        before: links come up late, addresses stop being tentative."""
+        spaces = [self.root, *(self.space(name) for name in self.namespaces())]
+
+        def quiet():
+            states = {link["operstate"] for ns in spaces for name, link in ns.links().items()
+                      if name.startswith(("tap", "qr-", "qg-"))}
+            return states <= {"UP"} and not any("tentative" in ns.ip("-6 addr") for ns in spaces)
+
+        until(quiet, 10.0)
+        monitor = Monitor(*spaces)
+        until(lambda: monitor.heard(0.1) == [], 3.0)
+        return monitor
 
     def snapshot(self):
         """Everything that the daemon made, without what differs from run to run (indexes, handles): for comparison."""
