@@ -260,9 +260,11 @@ static int run(struct daemon *d, struct conf *conf)
 	struct event_base *loop;
 	int status;
 
-	/* Signals of a terminal or a peer must not end the agent in the middle of a pass. */
+	/* A client that has gone must not end the agent in the middle of an answer. */
 	signal(SIGPIPE, SIG_IGN);
-	if (!config || !(loop = event_base_new_with_config(config)) || event_base_priority_init(loop, LOOP_LEVELS) < 0)
+	/* One callback of the lower levels a turn: without this, libevent goes on with those that activate themselves again
+	 * and looks at no socket until the whole sync is done. */
+	if (!config || event_config_set_max_dispatch_interval(config, NULL, 1, 1) < 0 || !(loop = event_base_new_with_config(config)) || event_base_priority_init(loop, LOOP_LEVELS) < 0)
 		fatal("libevent cannot start");
 	event_config_free(config);
 	check_state_dir(conf);
