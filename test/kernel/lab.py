@@ -25,6 +25,11 @@ BUILD = os.path.join(TOP, os.environ.get("L3AGENT_BUILD", "build"))
 SANITIZED = "asan" in os.path.basename(BUILD)
 
 
+def patience(seconds):
+    """The time that something may take here: more with sanitizers, and on a machine that is busy with other things."""
+    return seconds * (5 if SANITIZED else 3 if os.getloadavg()[0] > 1.5 * os.cpu_count() else 1)
+
+
 class Namespace:
     """A network namespace. `with ns:` moves this thread into it; sockets and processes born then belong to it."""
 

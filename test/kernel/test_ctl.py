@@ -69,11 +69,11 @@ def test_floatingip_add_is_in_force_when_it_returns(lab):
 def test_floatingip_refusals(lab):
     site = web(lab)
     for argv in (("add", "web", "10.0.0.300", A2), ("add", "web", FIP2, "fe80::1"), ("add", "nobody", FIP2, A2),
-                 ("add", "office", FIP2, B), ("del", "web", FIP2), ("add", "web", FIP2)):
+                 ("add", "office", FIP2, B), ("del", "web", FIP2)):
         status, out, err = lab.ctl("floatingip", *argv, form="all")
         assert status == 1 and err.strip(), (argv, out, err)
     assert open(site.path).read() == WEB and lab.resync()["writes"] == 0
-    assert lab.ctl("floatingip", "add", form="all")[0] == 2
+    assert lab.ctl("floatingip", "add", "web", FIP2, form="all")[0] == 2
     assert lab.ctl("frobnicate", form="all")[0] == 2
 
 
