@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -254,6 +255,14 @@ static int serve(struct daemon *d)
 	return status;
 }
 
+/* Every pass takes and gives back the same few buffers; the allocator would return them to the kernel each time and get
+ * them again page by page. */
+static void keep_buffers(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);
+	mallopt(M_TRIM_THRESHOLD, 4 << 20);
+}
+
 static int run(struct daemon *d, struct conf *conf)
 {
 	struct event_config *config = event_config_new();
@@ -267,6 +276,7 @@ static int run(struct daemon *d, struct conf *conf)
 	if (!config || event_config_set_max_dispatch_interval(config, NULL, 1, 1) < 0 || !(loop = event_base_new_with_config(config)) || event_base_priority_init(loop, LOOP_LEVELS) < 0)
 		fatal("libevent cannot start");
 	event_config_free(config);
+	keep_buffers();
 	check_state_dir(conf);
 	agent_init(&d->agent, loop, conf);
 	status = serve(d);

@@ -47,13 +47,16 @@ static void want_sysctl(struct plan *p, const char *value, bool late, const char
  * else is the operator's, inherited from the host. */
 static void want_namespace_sysctls(struct plan *p)
 {
-	/* Where conntrack is a module, the first NAT chain brings it and its sysctls. */
+	/* MLD (RFC 3810, section 9.11): a join is reported at once and, by default, again within a second. On a bridge with a
+	 * thousand routers every report is copied into every namespace, so the repetitions are spread over ten seconds.
+	 * Where conntrack is a module, the first NAT chain brings it and its sysctls. */
 	static const struct { const char *key, *value; bool late; } table[] = {
 		{ "ipv4/ip_forward", "1" },
 		{ "ipv4/conf/all/arp_ignore", "1" },
 		{ "ipv4/conf/all/arp_announce", "2" },
 		{ "ipv4/conf/all/promote_secondaries", "1" },
 		{ "ipv6/conf/all/forwarding", "1" },
+		{ "ipv6/conf/default/mldv2_unsolicited_report_interval", "10000" },
 		{ "netfilter/nf_conntrack_tcp_be_liberal", "1", true },
 	};
 

@@ -332,17 +332,25 @@ struct joining {
 
 struct joinings { struct verdicts v; VEC(struct joining) all; };
 
-/* Only SETLINK takes the mode, and it carries it out after all else in the message: so it has one of its own, before
- * the device comes up and makes itself an address. */
-static void put_quiet(struct apply *a, const struct joining *j)
+/* Before the device comes up. Without IPv6 it makes itself no address, joins no group, and adds no multicast route to the
+ * root namespace, whose look-ups would walk over one such route for each port of the node. */
+static void make_quiet(struct apply *a, size_t first, size_t last)
 {
-	struct ifinfomsg link = { .ifi_index = (int)j->ifindex };
-	struct nlmsghdr *h = begin(&a->root, j->op, false, RTM_SETLINK, 0, &link, sizeof link);
-	struct nlattr *spec = mnl_attr_nest_start(h, IFLA_AF_SPEC), *inet6 = mnl_attr_nest_start(h, AF_INET6);
+	char key[SYSCTL_KEY_MAX];
+	int error;
 
-	mnl_attr_put_u8(h, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-	mnl_attr_nest_end(h, inet6);
-	mnl_attr_nest_end(h, spec);
+	ns_leave();
+	for (size_t i = first; i < last; i++) {
+		const struct ns_op *op = &a->ops->ops.at[i];
+
+		if (op->error || (op->kind == NS_LINK_SET && op->link.have.peer_ipv6_quiet))
+			continue;
+		snprintf(key, sizeof key, "ipv6/conf/%s/disable_ipv6", op->link.want.peer);
+		sysctl_write(key, "1");		/* where there is no such key there is no IPv6 either: quiet already */
+	}
+	error = ns_enter(a->ops->name, NULL);
+	for (size_t i = first; error && i < last; i++)
+		fail(&a->ops->ops.at[i], error, "%s", strerror(-error));
 }
 
 static void put_join(struct apply *a, const struct joining *j)
@@ -367,8 +375,7 @@ static void on_join_error(const struct nl_error *e, void *ctx)
 			js->all.at[i].full = true;
 			return;
 		}
-	if (e->error != -EAFNOSUPPORT)		/* a kernel without IPv6, or an MTU too small for it: quiet already */
-		on_error(e, &js->v);
+	on_error(e, &js->v);
 }
 
 static void start_joining(struct apply *a, size_t i, struct joinings *js)
@@ -389,8 +396,6 @@ static void start_joining(struct apply *a, size_t i, struct joinings *js)
 	}
 	if (!have->peer_bridged && has_bridge(a, op))
 		j.bridge = next_bridge(a, want, 0, &j.master);
-	if (!have->peer_ipv6_quiet)
-		put_quiet(a, &j);
 	if (j.up || j.mtu || j.master)
 		put_join(a, &j);
 	*vec_add(&js->all) = j;
@@ -425,6 +430,7 @@ static void join_bridges(struct apply *a, size_t first, size_t last)
 {
 	struct joinings js = { .v = { a, &a->root } };
 
+	make_quiet(a, first, last);
 	for (size_t i = first; i < last; i++)
 		start_joining(a, i, &js);
 	do

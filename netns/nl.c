@@ -167,11 +167,16 @@ struct nlmsghdr *nl_begin(struct nl_batch *b, uint16_t type, uint16_t flags, con
 	nl_end(b);
 	need = b->n + NL_REQUEST_MAX + MNL_NLMSG_HDRLEN + MNL_ALIGN(extra_n);
 	if (need > b->room) {
-		size_t room = need > 2 * b->room ? need : 2 * b->room;
-		char *grown = realloc(b->at, room);
+		/* Twice: the second request must not find the room too small already. Not realloc, which would copy the
+		 * unused rest along. */
+		size_t room = 2 * need;
+		char *grown = malloc(room);
 
 		if (!grown)
 			fatal("out of memory");
+		if (b->n)
+			memcpy(grown, b->at, b->n);
+		free(b->at);
 		b->at = grown;
 		b->room = room;
 	}

@@ -206,7 +206,7 @@ unsigned long ns_inode(const char *name)
 {
 	unsigned long ret = 0;
 	struct stat st;
-	int fd;
+	int fd = -1;
 
 	if (open_namespace(name, &fd) < 0)
 		return 0;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/ipv6.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
@@ -303,21 +304,27 @@ static int read_inside(struct reading *r)
 	return error;
 }
 
+/* net.ipv6.conf.<dev>.disable_ipv6, as the link's own description tells it. */
 static bool is_quiet(const struct nlattr *af_spec)
 {
 	static const uint16_t families[AF_INET6 + 1];
-	static const uint16_t want[IFLA_INET6_ADDR_GEN_MODE + 1] = { [IFLA_INET6_ADDR_GEN_MODE] = 1 };
-	const struct nlattr *tb[AF_INET6 + 1], *inet6[IFLA_INET6_ADDR_GEN_MODE + 1];
+	static const uint16_t want[IFLA_INET6_CONF + 1];
+	const struct nlattr *tb[AF_INET6 + 1], *inet6[IFLA_INET6_CONF + 1];
+	int32_t disabled;
 
 	if (!af_spec)
 		return false;
 	nl_attrs(tb, families, AF_INET6 + 1, mnl_attr_get_payload(af_spec), (const char *)af_spec + af_spec->nla_len);
 	if (!tb[AF_INET6])		/* the kernel has no IPv6, or not on this device: its MTU is too small */
 		return true;
-	nl_attrs(inet6, want, IFLA_INET6_ADDR_GEN_MODE + 1, mnl_attr_get_payload(tb[AF_INET6]),
+	nl_attrs(inet6, want, IFLA_INET6_CONF + 1, mnl_attr_get_payload(tb[AF_INET6]),
 		 (const char *)tb[AF_INET6] + tb[AF_INET6]->nla_len);
-	return inet6[IFLA_INET6_ADDR_GEN_MODE] &&
-	       mnl_attr_get_u8(inet6[IFLA_INET6_ADDR_GEN_MODE]) == IN6_ADDR_GEN_MODE_NONE;
+	if (!inet6[IFLA_INET6_CONF] ||
+	    mnl_attr_get_payload_len(inet6[IFLA_INET6_CONF]) < (DEVCONF_DISABLE_IPV6 + 1) * sizeof disabled)
+		return false;
+	memcpy(&disabled, (const char *)mnl_attr_get_payload(inet6[IFLA_INET6_CONF]) +
+	       DEVCONF_DISABLE_IPV6 * sizeof disabled, sizeof disabled);
+	return disabled;
 }
 
 /* The other side's index says that the two belong together; a device of some other kind may have got the index since.

@@ -37,7 +37,7 @@ struct ns_link {
 	uint32_t peer_master;			/* ifindex in root of the bridge, 0: none */
 	bool peer_bridged;			/* peer_master is one of the bridges that want lists */
 	uint32_t peer_mtu;
-	bool peer_ipv6_quiet;			/* the root side makes no link-local address (addr_gen_mode none) */
+	bool peer_ipv6_quiet;			/* the root side has no IPv6 (disable_ipv6) */
 };
 
 struct ns_addr {

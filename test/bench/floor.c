@@ -116,20 +116,12 @@ static void make_bridge(struct mnl_socket *nl, const char *name)
 	finish(nl, name);
 }
 
-static void set_link(struct mnl_socket *nl, unsigned int index, bool quiet)
+static void set_up(struct mnl_socket *nl, unsigned int index)
 {
 	struct ifinfomsg *link = begin(RTM_NEWLINK, 0, sizeof *link);
 
 	link->ifi_index = (int)index;
 	link->ifi_flags = link->ifi_change = IFF_UP;
-	if (quiet) {
-		struct nlattr *families = mnl_attr_nest_start(request, IFLA_AF_SPEC);
-		struct nlattr *inet6 = mnl_attr_nest_start(request, AF_INET6);
-
-		mnl_attr_put_u8(request, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-		mnl_attr_nest_end(request, inet6);
-		mnl_attr_nest_end(request, families);
-	}
 	finish(nl, "link up");
 }
 
@@ -300,12 +292,16 @@ static unsigned int bridge_index(const char *name, unsigned int k)
 
 static void plug(struct mnl_socket *root, struct mnl_socket *inside, struct port *p, unsigned int bridge, int ns_fd)
 {
+	char disable_ipv6[64];
+
 	enter(root_fd);
 	make_veth(root, p->tap, p->dev, &p->mac, bridge, ns_fd);
-	set_link(root, if_nametoindex(p->tap), true);
+	snprintf(disable_ipv6, sizeof disable_ipv6, "ipv6/conf/%s/disable_ipv6", p->tap);
+	write_sysctl(disable_ipv6, "1");
+	set_up(root, if_nametoindex(p->tap));
 	enter(ns_fd);
 	p->index = if_nametoindex(p->dev);
-	set_link(inside, p->index, false);
+	set_up(inside, p->index);
 }
 
 static void write_sysctls(const char *qg)
@@ -322,6 +318,7 @@ static void write_sysctls(const char *qg)
 	}
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		write_sysctl(keys[i], i == 1 ? "2" : "1");
+	write_sysctl("ipv6/conf/default/mldv2_unsolicited_report_interval", "10000");
 }
 
 static void add_addresses(struct mnl_socket *nl, const struct port ports[3], unsigned int i, char *ret_gateway,
@@ -368,7 +365,7 @@ static void make_router(struct mnl_socket *root, unsigned int i)
 	snprintf(name, sizeof name, "qrouter-%s", uuid_print(&id, id_text));
 	ns_fd = make_namespace(name);
 	inside = open_route();
-	set_link(inside, 1, false);			/* lo is the first device of every namespace */
+	set_up(inside, 1);			/* lo is the first device of every namespace */
 	book(NETNS, &at);
 	write_sysctls(NULL);
 	book(SYSCTL, &at);

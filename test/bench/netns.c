@@ -90,13 +90,13 @@ static void want_route(struct ns_state *s, const char *via, const char *dev)
 	r->n_hops = 1;
 }
 
-static void want_sysctl(struct ns_state *s, const char *key, const char *value, bool of_link)
+static void want_sysctl(struct ns_state *s, const char *key, const char *value, bool late)
 {
 	struct ns_sysctl *c = vec_add(&s->sysctls);
 
 	snprintf(c->key, sizeof c->key, "%s", key);
 	snprintf(c->value, sizeof c->value, "%s", value);
-	c->of_link = of_link;
+	c->late = late;
 }
 
 /* One gateway with five floating IPs and two dual-stack networks. */

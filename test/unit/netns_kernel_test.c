@@ -571,7 +571,7 @@ static void test_hand_damage(void **state)
 		{ "ip link set tap1a down", "~ link qr-1a peer up\n" },
 		{ "ip link set tap1a nomaster", "~ link qr-1a bridge br-a\n" },
 		{ "ip link set tap1a master br-b", "~ link qr-1a bridge br-a\n" },
-		{ "ip link set tap1a addrgenmode eui64", "~ link qr-1a peer without IPv6\n" },
+		{ "sysctl -qw net.ipv6.conf.tap1a.disable_ipv6=0", "~ link qr-1a peer without IPv6\n" },
 		{ "ip -n qrouter-d link set qr-1b address fa:16:3e:00:00:99",
 		  "~ link qr-1b mac fa:16:3e:00:00:99 → fa:16:3e:3b:1a:68\n" },
 		{ "ip -n qrouter-d link set lo down", "~ link lo up\n" },
