@@ -282,6 +282,7 @@ static void on_settle(evutil_socket_t fd, short what, void *ctx)
 	(void)fd, (void)what;
 	if (!f->queued)
 		settle(f, PRIORITY_PERSON);
+	event_active(f->agent->work, 0, 0);	/* somebody may be waiting for the end of it */
 }
 
 static void on_work(evutil_socket_t fd, short what, void *ctx)
@@ -534,7 +535,7 @@ void files_rescan(struct files *f)
 
 bool files_reading(const struct files *f)
 {
-	return f->queued > 0;
+	return f->queued > 0 || f->leaving.n > 0;
 }
 
 const char *files_error(const struct files *f)

@@ -25,7 +25,7 @@ struct files *files_new(struct agent *a);
 void files_free(struct files *f);
 /* Look at every file again (SIGHUP, resync). */
 void files_rescan(struct files *f);
-bool files_reading(const struct files *f);		/* files are still to be read */
+bool files_reading(const struct files *f);		/* files are still to be read, or what left them to be settled */
 /* NULL: the directory is fine. */
 const char *files_error(const struct files *f);
 /* Faults of all files, in the order of their names. */
