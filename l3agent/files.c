@@ -51,6 +51,7 @@ struct files {
 	size_t queued;
 	VEC(struct uuid) leaving;		/* ids that vanished from a file; settled when all is read */
 	char *error;				/* the directory's; malloc's */
+	bool late;				/* it was not there at first: files may still be on their way into it */
 	dev_t dev;				/* the directory that was scanned */
 	ino_t ino;
 	int inotify, watched;			/* watched: -1: no watch */
@@ -256,6 +257,22 @@ static void reread_unsound(struct files *f)
 				queue_file(f, file);
 }
 
+/* Namespaces that belong to no router are not removed until a person says so. */
+static void hold_orphans(struct files *f, const char *what)
+{
+	struct orphans orphans;
+	struct text why = { 0 };
+
+	agent_orphans(f->agent, &orphans);
+	if (orphans.names.n) {
+		text_printf(&why, "the directory %s %s, but there are namespaces of %zu routers that are not in it; if they are "
+			    "to go, `l3ctl prune` shows and removes them", f->agent->conf->files, what, orphans.names.n);
+		agent_hold(f->agent, why.at);
+		text_free(&why);
+	}
+	orphans_free(&orphans);
+}
+
 /* All is read: what no file claims is gone; and if every file is sound, the source has delivered all there is. */
 static void settle(struct files *f, enum agent_priority priority)
 {
@@ -271,8 +288,11 @@ static void settle(struct files *f, enum agent_priority priority)
 	if (f->unsound)
 		HASH_ITER(hh, f->table, file, next)
 			sound &= file->good || !file->problems;
-	if (sound)
-		agent_synced(f->agent);
+	if (!sound)
+		return;
+	if (f->late)
+		hold_orphans(f, "has come only after the start");
+	agent_synced(f->agent);
 }
 
 static void on_settle(evutil_socket_t fd, short what, void *ctx)
@@ -381,19 +401,8 @@ static void say_unreadable(struct files *f, int error)
  * one: that is what a failed mount looks like. */
 static void hold_if_suspicious(struct files *f, bool replaced)
 {
-	struct orphans orphans;
-	struct text why = { 0 };
-
-	if (HASH_COUNT(f->table) || (f->agent->synced && !replaced))
-		return;
-	agent_orphans(f->agent, &orphans);
-	if (orphans.names.n) {
-		text_printf(&why, "the directory %s is empty, but there are namespaces of %zu routers; if they are to go, "
-			    "`l3ctl prune` shows and removes them", f->agent->conf->files, orphans.names.n);
-		agent_hold(f->agent, why.at);
-		text_free(&why);
-	}
-	orphans_free(&orphans);
+	if (!HASH_COUNT(f->table) && (!f->agent->synced || replaced))
+		hold_orphans(f, "is empty");
 }
 
 static void scan(struct files *f, bool force)
@@ -409,13 +418,14 @@ static void scan(struct files *f, bool force)
 	dir = opendir(path);
 	if (!dir || fstat(dirfd(dir), &st) < 0) {
 		say_unreadable(f, errno);
+		f->late = !f->agent->synced;
 		if (dir)
 			closedir(dir);
-		f->dev = f->ino = 0;
 		return;
 	}
+	/* After a time in which it could not be read it counts as another one, whatever its inode: those are used again. */
+	replaced = f->ino && (f->error || f->dev != st.st_dev || f->ino != st.st_ino);
 	set_error(f, NULL);
-	replaced = f->ino && (f->dev != st.st_dev || f->ino != st.st_ino);
 	f->dev = st.st_dev;
 	f->ino = st.st_ino;
 	HASH_ITER(hh, f->table, file, next)
@@ -473,7 +483,8 @@ static void on_poll(evutil_socket_t fd, short what, void *ctx)
 	struct stat st;
 
 	(void)fd, (void)what;
-	if (stat(f->agent->conf->files, &st) < 0 || st.st_dev != f->dev || st.st_ino != f->ino || f->watched < 0)
+	if (stat(f->agent->conf->files, &st) < 0 || st.st_dev != f->dev || st.st_ino != f->ino || f->watched < 0 ||
+	    f->error)
 		scan(f, false);
 }
 

@@ -135,6 +135,35 @@ def test_directory_vanishes_while_running(two):
     assert standing(two.lab) == before
 
 
+def test_empty_directory_in_place_of_the_former_one(two):
+    lab, before, spaces = two.lab, standing(two.lab), two.lab.namespaces()
+    os.rename(lab.files, lab.files + ".away")
+    assert until(lambda: lab.status()["source"]["error"], 3.0)
+    os.mkdir(lab.files)
+    assert until(lambda: lab.status()["source"]["held"], 3.0)
+    assert lab.namespaces() == spaces and two.e.ping(FIP)
+    os.rmdir(lab.files)
+    os.rename(lab.files + ".away", lab.files)
+    assert until(lambda: lab.status()["routers"]["in_sync"] == 2, 3.0)
+    assert standing(lab) == before
+
+
+def test_directory_that_comes_file_by_file(two):
+    lab, before, spaces = two.lab, standing(two.lab), two.lab.namespaces()
+    lab.stop()
+    os.rename(lab.files, lab.files + ".away")
+    lab.start(ready=False)
+    assert until(lambda: os.path.exists(lab.control), 3.0)
+    assert until(lambda: lab.status()["source"]["error"], 3.0)
+    os.mkdir(lab.files)
+    for name in sorted(os.listdir(lab.files + ".away")):
+        os.rename(os.path.join(lab.files + ".away", name), os.path.join(lab.files, name))
+        time.sleep(0.5)
+        assert lab.namespaces() == spaces and two.e.ping(FIP)
+    assert until(lambda: lab.status()["routers"]["in_sync"] == 2, 3.0)
+    assert standing(lab) == before
+
+
 def test_empty_directory_is_held_until_pruned(two):
     lab, spaces = two.lab, two.lab.namespaces()
     lab.stop()
