@@ -360,7 +360,7 @@ static void want_changed(struct agent *a, struct entry *e, enum agent_priority p
 	agent_queue(a, e, priority);
 }
 
-void agent_router(struct agent *a, struct router *r, enum agent_priority priority, bool force)
+void agent_router(struct agent *a, struct router *r, enum agent_priority priority)
 {
 	char namespace[NS_NAME_MAX];
 	struct entry *e;
@@ -372,7 +372,7 @@ void agent_router(struct agent *a, struct router *r, enum agent_priority priorit
 	if (!e)
 		e = entry_new(a, namespace);
 	set_want(a, e, r);		/* also if it is the same: its position in the file may have moved */
-	if (!same || force)
+	if (!same)
 		want_changed(a, e, priority);
 }
 

@@ -5,7 +5,7 @@
  * each turn of the loop takes one out and lets reconcile() work; nobody else touches the kernel. One thread.
  *
  *   files ─► agent_router, agent_gone, agent_synced          announcer ◄─ addresses that appeared
- *   control ─► agent_queue, agent_find, …   ◄─ agent_on_pass     drift ─► agent_queue */
+ *   control ─► agent_queue, agent_find, …   ◄─ control_pass_done     drift ─► agent_queue */
 
 #include "plan.h"
 #include "reconcile.h"
@@ -77,8 +77,8 @@ struct agent {
 void agent_init(struct agent *a, struct event_base *loop, struct conf *conf);
 void agent_done(struct agent *a);
 
-/* From the source. Takes r. Queues it if it differs from what was wanted before (or `force`). */
-void agent_router(struct agent *a, struct router *r, enum agent_priority priority, bool force);
+/* From the source. Takes r. Queues it if it differs from what was wanted before. */
+void agent_router(struct agent *a, struct router *r, enum agent_priority priority);
 /* This router is wanted no more. */
 void agent_gone(struct agent *a, const struct uuid *id, enum agent_priority priority);
 /* The source does not vouch for this router any more, nor for its absence: it leaves the table and its namespace stays as

@@ -69,7 +69,6 @@ static size_t send_round(struct announcer *an, struct batch *b)
 	size_t frames = 0, kept = 0;
 	int error;
 
-	(void)an;
 	if (!list)
 		fatal("out of memory");
 	for (size_t i = 0; i < b->n; i++) {

@@ -5,7 +5,6 @@
 #include "changes.h"
 #include "clock.h"
 #include "conf.h"
-#include "drift.h"
 #include "files.h"
 #include "log.h"
 #include "text.h"

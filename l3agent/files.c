@@ -175,7 +175,7 @@ static bool same_problems(const struct problems *a, const struct problems *b)
 }
 
 /* The routers of `file` are now those of `routers`, which it takes. Ids that are gone from it wait to be settled. */
-static void publish(struct files *f, struct file *file, struct routers *routers, enum agent_priority priority, bool force)
+static void publish(struct files *f, struct file *file, struct routers *routers, enum agent_priority priority)
 {
 	claims_set(&f->claims, &file->owner, routers);
 	for (size_t i = 0; i < file->ids.n; i++)
@@ -188,7 +188,7 @@ static void publish(struct files *f, struct file *file, struct routers *routers,
 		*vec_add(&file->ids) = r->id;
 		r->file = arena_strdup(r->arena, file->owner.path);
 		routers->at[i] = NULL;
-		agent_router(f->agent, r, priority, force);
+		agent_router(f->agent, r, priority);
 	}
 	file->good = true;
 	set_problems(f, file, NULL);
@@ -234,7 +234,7 @@ static void read_file(struct files *f, struct file *file, enum agent_priority pr
 		free(problems);
 		if (file->problems)
 			log_info(file->owner.path, "is sound again");
-		publish(f, file, &routers, priority, false);
+		publish(f, file, &routers, priority);
 		routers_free(&routers);
 		return;
 	}
@@ -336,7 +336,6 @@ static void vanish(struct files *f, struct file *file, bool vouched)
 			agent_disown(f->agent, &file->ids.at[i]);
 	}
 	drop(f, file);
-	reread_unsound(f);
 	settle_later(f);
 }
 
@@ -382,10 +381,8 @@ static void look_at(struct files *f, const char *path, bool force)
 		return;
 	}
 	file->seen = true;
-	if (force || !same_identity(&file->identity, &identity)) {
+	if (force || !same_identity(&file->identity, &identity))
 		queue_file(f, file);
-		reread_unsound(f);
-	}
 }
 
 static void say_unreadable(struct files *f, int error)
@@ -444,6 +441,7 @@ static void scan(struct files *f, bool force)
 	HASH_ITER(hh, f->table, file, next)
 		if (!file->seen)
 			vanish(f, file, !(replaced && empty));
+	reread_unsound(f);
 	hold_if_suspicious(f, replaced && empty);
 	event_active(f->work, 0, 0);
 }
@@ -474,6 +472,8 @@ static void on_directory(evutil_socket_t fd, short what, void *ctx)
 	if (rescan) {
 		f->watched = -1;
 		scan(f, false);
+	} else {
+		reread_unsound(f);
 	}
 }
 
@@ -613,7 +613,7 @@ static int write_change(struct files *f, const struct files_change *change, stru
 	if (!identify(change->path, &parsed->file->identity))
 		parsed->file->identity = (struct identity){ 0 };
 	unqueue(f, parsed->file);
-	publish(f, parsed->file, &parsed->routers, PRIORITY_PERSON, false);
+	publish(f, parsed->file, &parsed->routers, PRIORITY_PERSON);
 	return 0;
 }
 

@@ -103,27 +103,25 @@ static bool on_link(const struct port *port, const struct ip *ip)
 	return false;
 }
 
-/* Hops of one destination that is being collected; routes with the same key share it. */
-static struct ns_route *want_route(struct plan *p, const struct prefix *dest)
-{
-	uint32_t metric = dest->ip.family == AF_INET6 ? IPV6_ROUTE_METRIC : 0;
-	struct ns_route *r;
-
-	for (size_t i = 0; i < p->ns.routes.n; i++)
-		if (prefix_compare(&p->ns.routes.at[i].dest, dest) == 0)
-			return &p->ns.routes.at[i];
-	r = vec_add(&p->ns.routes);
-	r->dest = *dest;
-	r->metric = metric;
-	return r;
-}
-
 static struct ns_route *find_route(struct plan *p, const struct prefix *dest)
 {
 	for (size_t i = 0; i < p->ns.routes.n; i++)
 		if (prefix_compare(&p->ns.routes.at[i].dest, dest) == 0)
 			return &p->ns.routes.at[i];
 	return NULL;
+}
+
+/* Hops of one destination that is being collected; routes with the same key share it. */
+static struct ns_route *want_route(struct plan *p, const struct prefix *dest)
+{
+	struct ns_route *r = find_route(p, dest);
+
+	if (r)
+		return r;
+	r = vec_add(&p->ns.routes);
+	r->dest = *dest;
+	r->metric = dest->ip.family == AF_INET6 ? IPV6_ROUTE_METRIC : 0;
+	return r;
 }
 
 static void add_hop(struct plan *p, struct ns_route *r, const struct ns_hop *hop)

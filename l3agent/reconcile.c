@@ -243,7 +243,6 @@ void reconcile(const struct plan *p, const struct conf *conf, bool dry_run, bool
 		fail(ret, error, "reading the namespace", NULL);
 		goto out;
 	}
-	ret->exists = w.have.exists;
 	ns_diff(&w.have, &p->ns, &w.ns_ops);
 	find_left(&w);
 	if (p->ns.exists) {

@@ -17,7 +17,6 @@ struct conf;
 struct pass {
 	int error;				/* the first one, negative errno; 0: the kernel holds what the plan wants */
 	char error_text[256];			/* a sentence for the operator */
-	bool exists;				/* the namespace was there before the pass */
 	size_t n_ops;				/* operations found to be due */
 	uint64_t writes;
 	uint64_t flows;				/* conntrack entries ended */

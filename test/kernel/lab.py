@@ -26,8 +26,8 @@ SANITIZED = "asan" in os.path.basename(BUILD)
 
 
 def patience(seconds):
-    """The time that something may take here: more with sanitizers, and on a machine that is busy with other things."""
-    return seconds * (5 if SANITIZED else 3 if os.getloadavg()[0] > 1.5 * os.cpu_count() else 1)
+    """The time that something may take here: more with sanitizers."""
+    return seconds * (5 if SANITIZED else 1)
 
 
 class Namespace:
